@@ -1,0 +1,51 @@
+/* observer.h -- the port through which the store tells of each change.  persist implements it, fs wires it.
+ *
+ * record() is called with S held exclusively, once an operation, in the order of applying, when everything the operation
+ * needs is reserved and nothing has been changed: the tree still shows the state before.  What the state after will be is
+ * in struct mutation.  When it returns 0 the change is applied, without fail, before S is released; when it returns a
+ * negative errno the operation ends with that error and nothing has changed.
+ *
+ * It must not wait and must not do I/O.                                                                                  */
+#ifndef KVFS_STORE_OBSERVER_H
+#define KVFS_STORE_OBSERVER_H
+
+#include "store/keyspace.h"
+
+enum mutation_kind {
+	MUTATION_CREATE,    /* NODE (attributes of the new one, id 0) as PARENT/NAME; TARGET for a symlink */
+	MUTATION_WRITE,     /* DATA at OFF of ID; NODE is the state after */
+	MUTATION_SETATTR,   /* CHANGE of ID; NODE is the state after (a new size included) */
+	MUTATION_REMOVE,    /* ID, at PARENT/NAME, loses its name (unlink, rmdir) */
+	MUTATION_EXPIRED,   /* likewise, because its time is over */
+	MUTATION_RENAME,    /* ID moves from PARENT/NAME to NEW_PARENT/NEW_NAME; REPLACED (0: none) loses its name there */
+	MUTATION_SWAP,      /* ID at PARENT/NAME and REPLACED at NEW_PARENT/NEW_NAME change places */
+	MUTATION_EXPIRE,    /* ID gets EXPIRE_AT_MS (0: none) */
+};
+
+struct mutation {
+	enum mutation_kind kind;
+	bool has_name;            /* WRITE, SETATTR: false for an unlinked node, which nobody will find after a restart */
+	uint64_t id, replaced;    /* node ids */
+	int64_t now_ns;
+	struct attr node;         /* after the change; REMOVE, RENAME, SWAP: of ID */
+	struct attr other;        /* RENAME, SWAP: of REPLACED */
+	uint64_t old_size;        /* WRITE, SETATTR: before the change */
+	uint64_t parent, new_parent;
+	const char *name, *new_name;
+	size_t name_len, new_name_len;
+	const char *target;       /* CREATE of a symlink */
+	size_t target_len;
+	uint64_t off;             /* WRITE */
+	const void *data;
+	size_t len;
+	const struct attr_change *change;  /* SETATTR */
+	int64_t expire_at_ms;     /* EXPIRE */
+	uint64_t seq;             /* out: the batch that holds the change; 0: none to wait for */
+};
+
+struct observer {
+	void *ctx;
+	int (*record)(void *ctx, struct mutation *m);
+};
+
+#endif
