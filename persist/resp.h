@@ -11,13 +11,14 @@
 #include <stdint.h>
 
 struct resp_arg {
-	const char *data;   /* borrows from the parsed buffer */
+	const char *data;   /* borrows from the parsed buffer; of an inline command: from the resp_command */
 	size_t len;
 };
 
 struct resp_command {
 	struct resp_arg *argv;  /* owned by the struct, reused from call to call */
 	size_t argc, cap;
+	struct bytes words;     /* owned: the words of an inline command, unescaped */
 };
 
 struct resp_limits {

@@ -1,0 +1,364 @@
+/* seal.c -- see seal.h; the layout is format.h's. */
+#include "persist/seal.h"
+
+#include "persist/crc.h"
+#include "persist/le.h"
+#include "persist/resp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum {
+	ATTR_STORED = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME | ATTR_CTIME,
+	ATTR_OWNER = ATTR_MODE | ATTR_UID | ATTR_GID,
+	AUX_FIXED_SIZE = 3 + 3 * 4 + 8,  /* up to and with mtime */
+};
+
+/* ---- pieces ---- */
+
+static size_t string_size(size_t len)
+{
+	return varint_size(len) + len;
+}
+
+static char *string_put(char *p, const char *data, size_t len)
+{
+	p = varint_put(p, len);
+	if (len > 0)
+		memcpy(p, data, len);
+	return p + len;
+}
+
+/* What is left of a blob while it is read; the first thing that is not there ends it. */
+struct take {
+	const char *p, *end;
+	bool failed;
+};
+
+static const char *take_bytes(struct take *t, size_t n)
+{
+	const char *p = t->p;
+
+	if (t->failed || (size_t)(t->end - p) < n) {
+		t->failed = true;
+		return NULL;
+	}
+	t->p += n;
+	return p;
+}
+
+static unsigned take_u8(struct take *t)
+{
+	const char *p = take_bytes(t, 1);
+
+	return p ? (unsigned char)*p : 0;
+}
+
+static uint32_t take_u32(struct take *t)
+{
+	const char *p = take_bytes(t, 4);
+
+	return p ? le_get32(p) : 0;
+}
+
+static uint64_t take_u64(struct take *t)
+{
+	const char *p = take_bytes(t, 8);
+
+	return p ? le_get64(p) : 0;
+}
+
+static void take_string(struct take *t, const char **ret, size_t *ret_len)
+{
+	uint64_t len = 0;
+	const char *p = t->failed ? NULL : varint_get(t->p, t->end, &len);
+
+	if (!p || len > (uint64_t)(t->end - p)) {
+		t->failed = true;
+		return;
+	}
+	*ret = p;
+	*ret_len = (size_t)len;
+	t->p = p + len;
+}
+
+/* ---- attributes: what the mask names, in the order of its bits ---- */
+
+static size_t attr_size(uint32_t mask)
+{
+	return (size_t)(4 * __builtin_popcount(mask & ATTR_OWNER) + 8 * __builtin_popcount(mask & ATTR_STORED & ~ATTR_OWNER));
+}
+
+static char *attr_put(char *p, uint32_t mask, const struct attr_change *a)
+{
+	if (mask & ATTR_MODE)
+		p = le_put32(p, a->mode);
+	if (mask & ATTR_UID)
+		p = le_put32(p, a->uid);
+	if (mask & ATTR_GID)
+		p = le_put32(p, a->gid);
+	if (mask & ATTR_ATIME)
+		p = le_put64(p, (uint64_t)a->atime_ns);
+	if (mask & ATTR_MTIME)
+		p = le_put64(p, (uint64_t)a->mtime_ns);
+	if (mask & ATTR_CTIME)
+		p = le_put64(p, (uint64_t)a->ctime_ns);
+	return p;
+}
+
+static void attr_take(struct take *t, uint32_t mask, struct attr_change *a)
+{
+	a->mask = mask;
+	if (mask & ATTR_MODE)
+		a->mode = take_u32(t);
+	if (mask & ATTR_UID)
+		a->uid = take_u32(t);
+	if (mask & ATTR_GID)
+		a->gid = take_u32(t);
+	if (mask & ATTR_ATIME)
+		a->atime_ns = (int64_t)take_u64(t);
+	if (mask & ATTR_MTIME)
+		a->mtime_ns = (int64_t)take_u64(t);
+	if (mask & ATTR_CTIME)
+		a->ctime_ns = (int64_t)take_u64(t);
+}
+
+/* ---- writing a seal ---- */
+
+size_t seal_record_size(const struct seal_record *r)
+{
+	size_t size = 1 + (r->path_is_key ? 0 : string_size(r->path_len));
+
+	switch (r->kind) {
+	case SEAL_ATTR:
+		return size + 1 + attr_size(r->attr.mask);
+	case SEAL_MKDIR:
+		return size + attr_size(ATTR_OWNER);
+	case SEAL_SYMLINK:
+		return size + attr_size(ATTR_OWNER) + string_size(r->to_len);
+	case SEAL_REMOVE:
+		return size;
+	case SEAL_RENAME:
+		return size + 1 + string_size(r->to_len);
+	case SEAL_LINEAGE:
+	case SEAL_PARENT_TIME:
+	case SEAL_RESIZE:
+		return size + 8;
+	}
+	assert(!"kind of record");
+	return size;
+}
+
+char *seal_put_record(char *p, const struct seal_record *r)
+{
+	*p++ = (char)(r->path_is_key ? r->kind | SEAL_PATH_IS_KEY : r->kind);
+	if (!r->path_is_key)
+		p = string_put(p, r->path, r->path_len);
+	switch (r->kind) {
+	case SEAL_ATTR:
+		assert((r->attr.mask & ~(uint32_t)ATTR_STORED) == 0);
+		*p++ = (char)r->attr.mask;
+		return attr_put(p, r->attr.mask, &r->attr);
+	case SEAL_MKDIR:
+		return attr_put(p, ATTR_OWNER, &r->attr);
+	case SEAL_SYMLINK:
+		p = attr_put(p, ATTR_OWNER, &r->attr);
+		return string_put(p, r->to, r->to_len);
+	case SEAL_REMOVE:
+		return p;
+	case SEAL_RENAME:
+		*p++ = (char)r->flags;
+		return string_put(p, r->to, r->to_len);
+	case SEAL_LINEAGE:
+	case SEAL_PARENT_TIME:
+	case SEAL_RESIZE:
+		return le_put64(p, r->number);
+	}
+	assert(!"kind of record");
+	return p;
+}
+
+static size_t seal_blob_size(size_t records_len)
+{
+	return SEAL_HEADER_SIZE + records_len + SEAL_CRC_SIZE;
+}
+
+size_t seal_size(size_t records_len)
+{
+	return resp_array_size(2) + resp_bulk_size(4) + resp_bulk_size(seal_blob_size(records_len));
+}
+
+char *seal_begin(char *p, size_t records_len, unsigned flags, unsigned count, uint64_t seq, int64_t time_ns)
+{
+	static const char start[] = "*2\r\n$4\r\nECHO\r\n";
+
+	assert(flags <= UINT8_MAX && count <= UINT16_MAX && seq > 0);
+	memcpy(p, start, sizeof(start) - 1);
+	p = resp_write_bulk_header(p + sizeof(start) - 1, seal_blob_size(records_len));
+	memcpy(p, SEAL_MAGIC, 4);
+	p += 4;
+	*p++ = SEAL_VERSION;
+	*p++ = (char)flags;
+	p = le_put16(p, (uint16_t)count);
+	p = le_put64(p, seq);
+	return le_put64(p, (uint64_t)time_ns);
+}
+
+char *seal_finish(char *batch, char *p)
+{
+	p = le_put32(p, crc32c(0, batch, (size_t)(p - batch)));
+	*p++ = '\r';
+	*p++ = '\n';
+	return p;
+}
+
+/* ---- reading a seal ---- */
+
+bool seal_is(const void *blob, size_t len)
+{
+	return len >= 4 && memcmp(blob, SEAL_MAGIC, 4) == 0;
+}
+
+int seal_parse(const void *blob, size_t len, struct seal *ret)
+{
+	const char *p = blob;
+
+	if (!seal_is(blob, len) || len < SEAL_HEADER_SIZE + SEAL_CRC_SIZE || p[4] != SEAL_VERSION)
+		return -EPROTO;
+	*ret = (struct seal){
+		.flags = (unsigned char)p[5],
+		.count = le_get16(p + 6),
+		.seq = le_get64(p + 8),
+		.time_ns = (int64_t)le_get64(p + 16),
+		.crc = le_get32(p + len - SEAL_CRC_SIZE),
+		.records = p + SEAL_HEADER_SIZE,
+		.records_len = len - SEAL_HEADER_SIZE - SEAL_CRC_SIZE,
+	};
+	return 0;
+}
+
+int seal_next_record(const struct seal *s, size_t *pos, struct seal_record *ret)
+{
+	struct take t = {.p = s->records + *pos, .end = s->records + s->records_len};
+	struct seal_record r = {0};
+	unsigned kind, mask;
+
+	if (t.p == t.end)
+		return 0;
+	kind = take_u8(&t);
+	r.path_is_key = kind & SEAL_PATH_IS_KEY;
+	kind &= ~(unsigned)SEAL_PATH_IS_KEY;
+	if (!r.path_is_key)
+		take_string(&t, &r.path, &r.path_len);
+	switch (kind) {
+	case SEAL_ATTR:
+		mask = take_u8(&t);
+		if (mask & ~(unsigned)ATTR_STORED)
+			return -EPROTO;
+		attr_take(&t, mask, &r.attr);
+		break;
+	case SEAL_MKDIR:
+		attr_take(&t, ATTR_OWNER, &r.attr);
+		break;
+	case SEAL_SYMLINK:
+		attr_take(&t, ATTR_OWNER, &r.attr);
+		take_string(&t, &r.to, &r.to_len);
+		break;
+	case SEAL_REMOVE:
+		break;
+	case SEAL_RENAME:
+		r.flags = take_u8(&t);
+		take_string(&t, &r.to, &r.to_len);
+		break;
+	case SEAL_LINEAGE:
+	case SEAL_PARENT_TIME:
+	case SEAL_RESIZE:
+		r.number = take_u64(&t);
+		break;
+	default:
+		return -EPROTO;
+	}
+	if (t.failed)
+		return -EPROTO;
+	r.kind = (enum seal_record_kind)kind;
+	*pos = (size_t)(t.p - s->records);
+	*ret = r;
+	return 1;
+}
+
+uint32_t seal_crc(const void *batch, const void *blob_end)
+{
+	return crc32c(0, batch, (size_t)((const char *)blob_end - (const char *)batch) - SEAL_CRC_SIZE);
+}
+
+/* ---- AUX "kvfs" ---- */
+
+static unsigned aux_flags(const struct attr_change *a)
+{
+	return (a->atime_ns == a->mtime_ns ? AUX_ATIME_IS_MTIME : 0u) | (a->ctime_ns == a->mtime_ns ? AUX_CTIME_IS_MTIME : 0u);
+}
+
+size_t aux_attr_size(const struct aux_attr *a)
+{
+	size_t size = AUX_FIXED_SIZE;
+
+	if (a->attr.atime_ns != a->attr.mtime_ns)
+		size += 8;
+	if (a->attr.ctime_ns != a->attr.mtime_ns)
+		size += 8;
+	if (a->kind != AUX_VALUE)
+		size += string_size(a->path_len);
+	if (a->kind == AUX_SYMLINK)
+		size += string_size(a->target_len);
+	return size;
+}
+
+char *aux_attr_write(char *p, const struct aux_attr *a)
+{
+	unsigned flags = aux_flags(&a->attr);
+
+	*p++ = AUX_VERSION;
+	*p++ = (char)a->kind;
+	*p++ = (char)flags;
+	p = attr_put(p, ATTR_OWNER, &a->attr);
+	p = le_put64(p, (uint64_t)a->attr.mtime_ns);
+	if (!(flags & AUX_ATIME_IS_MTIME))
+		p = le_put64(p, (uint64_t)a->attr.atime_ns);
+	if (!(flags & AUX_CTIME_IS_MTIME))
+		p = le_put64(p, (uint64_t)a->attr.ctime_ns);
+	if (a->kind != AUX_VALUE)
+		p = string_put(p, a->path, a->path_len);
+	if (a->kind == AUX_SYMLINK)
+		p = string_put(p, a->target, a->target_len);
+	return p;
+}
+
+int aux_attr_parse(const void *blob, size_t len, struct aux_attr *ret)
+{
+	struct take t = {.p = blob, .end = (const char *)blob + len};
+	struct aux_attr a = {0};
+	unsigned flags;
+
+	if (len == 0)
+		return -EPROTO;
+	if (take_u8(&t) != AUX_VERSION)
+		return -ENOTSUP;
+	a.kind = (int)take_u8(&t);
+	flags = take_u8(&t);
+	if (a.kind < AUX_VALUE || a.kind > AUX_SYMLINK || flags & ~(unsigned)(AUX_ATIME_IS_MTIME | AUX_CTIME_IS_MTIME))
+		return -EPROTO;
+	attr_take(&t, ATTR_OWNER, &a.attr);
+	a.attr.mask = ATTR_STORED;
+	a.attr.mtime_ns = (int64_t)take_u64(&t);
+	a.attr.atime_ns = flags & AUX_ATIME_IS_MTIME ? a.attr.mtime_ns : (int64_t)take_u64(&t);
+	a.attr.ctime_ns = flags & AUX_CTIME_IS_MTIME ? a.attr.mtime_ns : (int64_t)take_u64(&t);
+	if (a.kind != AUX_VALUE)
+		take_string(&t, &a.path, &a.path_len);
+	if (a.kind == AUX_SYMLINK)
+		take_string(&t, &a.target, &a.target_len);
+	if (t.failed || t.p != t.end)
+		return -EPROTO;
+	*ret = a;
+	return 0;
+}
