@@ -1,0 +1,298 @@
+#include "fs/loop.h"
+#include "fs/qos.h"
+
+#define FUSE_USE_VERSION 314
+#include <fuse3/fuse_lowlevel.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	STREAK_CALLS = 4,         /* requests in a row found waiting, at which another reader is called */
+	LONG_REQUEST = 65536,     /* bytes; handling one that big is left by calling another reader first */
+};
+
+/*  C  constant after start    L  whoever holds the lead    W  lock    a  atomic    R  the reader's own  */
+struct reader {
+	struct loop *loop;        /* C */
+	pthread_t thread;         /* C */
+	struct fuse_buf buf;      /* R  memory allocated by libfuse, freed by us */
+	int streak;               /* R */
+};
+
+struct loop {
+	struct fuse_session *se;  /* C */
+	struct stats *stats;      /* C */
+	struct log *log;          /* C */
+	int fd;                   /* C  /dev/fuse, non-blocking; the session's */
+	int stop_fd;              /* C  eventfd: readable means stop */
+	int ended_fd;             /* C  eventfd */
+	int64_t spin_ns;          /* C */
+	struct qos qos;           /* L */
+	_Atomic bool led;         /* a  somebody waits at the device */
+	_Atomic bool stop;        /* a  only becomes true */
+	_Atomic int asleep;       /* a  readers in nap(), less those called; written under W */
+	pthread_mutex_t lock;     /* W */
+	pthread_cond_t wake;
+	int called;               /* W */
+	int count, started;       /* C, main's */
+	struct reader reader[];
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void raise_event(int fd)
+{
+	const uint64_t one = 1;
+
+	/* Fails only when the counter is full, and then it is readable anyway. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* Everybody ends. */
+static void end(struct loop *l)
+{
+	pthread_mutex_lock(&l->lock);
+	atomic_store(&l->stop, true);
+	pthread_cond_broadcast(&l->wake);
+	pthread_mutex_unlock(&l->lock);
+	raise_event(l->stop_fd);
+	raise_event(l->ended_fd);
+}
+
+/* Bytes of a request in R->buf; -EAGAIN: none there; 0: the end. */
+static int receive(struct reader *r)
+{
+	int n = fuse_session_receive_buf(r->loop->se, &r->buf);
+
+	if (n == -EINTR)
+		return -EAGAIN;
+	if (n > 0 || n == -EAGAIN)
+		return n;
+	if (n < 0 && n != -ENODEV && n != -ECONNABORTED)
+		log_printf(r->loop->log, LOG_LEVEL_WARNING, "/dev/fuse: %s", strerror(-n));
+	return 0;
+}
+
+static void nap(struct loop *l)
+{
+	pthread_mutex_lock(&l->lock);
+	atomic_fetch_add(&l->asleep, 1);
+	while (!l->called && !atomic_load(&l->stop))
+		pthread_cond_wait(&l->wake, &l->lock);
+	if (l->called)
+		l->called--;
+	else
+		atomic_fetch_sub(&l->asleep, 1);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void call_another(struct loop *l)
+{
+	if (atomic_load_explicit(&l->asleep, memory_order_relaxed) == 0)
+		return;
+	pthread_mutex_lock(&l->lock);
+	if (atomic_load(&l->asleep) > 0) {
+		atomic_fetch_sub(&l->asleep, 1);
+		l->called++;
+		pthread_cond_signal(&l->wake);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* Holding the lead: polls the device without sleeping.  As receive(). */
+static int spin(struct reader *r)
+{
+	struct loop *l = r->loop;
+	int64_t until = now_ns() + l->spin_ns;
+	int n;
+
+	do {
+		n = receive(r);
+		if (n != -EAGAIN || atomic_load_explicit(&l->stop, memory_order_relaxed))
+			return n;
+		sched_yield();
+	} while (now_ns() < until);
+	return -EAGAIN;
+}
+
+/* Holding the lead: sleeps until there is a request, or 0 at the end. */
+static int block(struct reader *r)
+{
+	struct loop *l = r->loop;
+	struct pollfd p[2] = { { .fd = l->fd, .events = POLLIN }, { .fd = l->stop_fd, .events = POLLIN } };
+	int n, timeout_ms;
+
+	for (;;) {
+		timeout_ms = qos_timeout_ms(&l->qos, now_ns());
+		n = timeout_ms == 0 ? 0 : poll(p, 2, timeout_ms);
+		if (n == 0)
+			qos_release(&l->qos);
+		if (n < 0 && errno != EINTR) {
+			log_printf(l->log, LOG_LEVEL_WARNING, "poll: %s", strerror(errno));
+			return 0;
+		}
+		if (atomic_load(&l->stop))
+			return 0;
+		n = n > 0 ? receive(r) : -EAGAIN;
+		if (n != -EAGAIN)
+			return n;
+	}
+}
+
+static int lead(struct reader *r)
+{
+	int n = r->loop->spin_ns > 0 ? spin(r) : -EAGAIN;
+
+	if (n == -EAGAIN)
+		n = block(r);
+	if (n > 0)
+		qos_note(&r->loop->qos, now_ns());
+	atomic_store_explicit(&r->loop->led, false, memory_order_release);
+	return n;
+}
+
+/* The next request: as receive(), but -EAGAIN only after a nap. */
+static int next_request(struct reader *r)
+{
+	struct loop *l = r->loop;
+	int n = receive(r);
+
+	if (n != -EAGAIN) {
+		if (++r->streak >= STREAK_CALLS) {
+			r->streak = 0;
+			call_another(l);
+		}
+		return n;
+	}
+	r->streak = 0;
+	if (!atomic_exchange_explicit(&l->led, true, memory_order_acquire))
+		return lead(r);
+	nap(l);
+	return -EAGAIN;
+}
+
+static void handle(struct reader *r, size_t size)
+{
+	struct fuse_in_header header;
+
+	/* The kernel never delivers less than a header. */
+	if (size >= sizeof(header)) {
+		memcpy(&header, r->buf.mem, sizeof(header));
+		stats_count(r->loop->stats, header.opcode);
+	}
+	if (size >= LONG_REQUEST)
+		call_another(r->loop);
+	fuse_session_process_buf(r->loop->se, &r->buf);
+}
+
+static void *reader_main(void *arg)
+{
+	struct reader *r = arg;
+	int n;
+
+	while (!atomic_load_explicit(&r->loop->stop, memory_order_relaxed)) {
+		n = next_request(r);
+		if (n == 0)
+			end(r->loop);
+		else if (n > 0)
+			handle(r, (size_t)n);
+	}
+	return NULL;
+}
+
+static int set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+int loop_new(struct fuse_session *se, const struct loop_options *o, struct stats *stats, struct log *log, struct loop **ret)
+{
+	struct loop *l = calloc(1, sizeof(*l) + (size_t)o->threads * sizeof(l->reader[0]));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	l->se = se;
+	l->stats = stats;
+	l->log = log;
+	l->fd = fuse_session_fd(se);
+	l->spin_ns = o->spin_us * 1000;
+	l->count = o->threads;
+	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	l->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->wake, NULL);
+	qos_init(&l->qos, o->latency);
+	for (int i = 0; i < l->count; i++)
+		l->reader[i].loop = l;
+	err = l->stop_fd < 0 || l->ended_fd < 0 ? -EMFILE : set_nonblocking(l->fd);
+	if (err) {
+		loop_free(l);
+		return err;
+	}
+	*ret = l;
+	return 0;
+}
+
+int loop_start(struct loop *l)
+{
+	int err;
+
+	for (; l->started < l->count; l->started++) {
+		err = pthread_create(&l->reader[l->started].thread, NULL, reader_main, &l->reader[l->started]);
+		if (err) {
+			loop_stop(l);
+			return -err;
+		}
+	}
+	return 0;
+}
+
+int loop_ended_fd(const struct loop *l)
+{
+	return l->ended_fd;
+}
+
+void loop_stop(struct loop *l)
+{
+	end(l);
+	while (l->started > 0)
+		pthread_join(l->reader[--l->started].thread, NULL);
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	for (int i = 0; i < l->count; i++)
+		free(l->reader[i].buf.mem);
+	qos_fini(&l->qos);
+	if (l->stop_fd >= 0)
+		close(l->stop_fd);
+	if (l->ended_fd >= 0)
+		close(l->ended_fd);
+	pthread_cond_destroy(&l->wake);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}

@@ -1,0 +1,159 @@
+#include "fs/ops.h"
+#include "fs/reply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct attr a;
+	struct op op;
+	int err;
+
+	ops_begin(&op, req);
+	err = keyspace_lookup(ops_env(req)->ks, parent, name, strlen(name), op.now_ns, &a);
+	if (err == 0)
+		reply_entry(req, &a);
+	else if (err == -ENOENT)
+		reply_no_entry(req);
+	else
+		reply_err(req, err);
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+	keyspace_forget(ops_env(req)->ks, ino, nlookup);
+	reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		keyspace_forget(ops_env(req)->ks, forgets[i].ino, forgets[i].nlookup);
+	reply_none(req);
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct attr a;
+	int err;
+
+	(void)fi;
+	err = keyspace_getattr(ops_env(req)->ks, ino, &a);
+	if (err == 0)
+		reply_attr(req, &a);
+	else
+		reply_err(req, err);
+}
+
+static int64_t time_of(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+static void change_of(const struct stat *st, int to_set, int64_t now_ns, struct attr_change *c)
+{
+	*c = (struct attr_change){
+		.mode = st->st_mode & 07777,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.size = (uint64_t)st->st_size,
+		.atime_ns = to_set & FUSE_SET_ATTR_ATIME_NOW ? now_ns : time_of(&st->st_atim),
+		.mtime_ns = to_set & FUSE_SET_ATTR_MTIME_NOW ? now_ns : time_of(&st->st_mtim),
+		.ctime_ns = time_of(&st->st_ctim),
+	};
+	if (to_set & FUSE_SET_ATTR_MODE)
+		c->mask |= ATTR_MODE;
+	if (to_set & FUSE_SET_ATTR_UID)
+		c->mask |= ATTR_UID;
+	if (to_set & FUSE_SET_ATTR_GID)
+		c->mask |= ATTR_GID;
+	if (to_set & FUSE_SET_ATTR_SIZE)
+		c->mask |= ATTR_SIZE;
+	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW))
+		c->mask |= ATTR_ATIME;
+	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
+		c->mask |= ATTR_MTIME;
+	if (to_set & FUSE_SET_ATTR_CTIME)
+		c->mask |= ATTR_CTIME;
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
+{
+	struct attr_change c;
+	struct reply *r;
+	struct op op;
+
+	ops_begin(&op, req);
+	change_of(st, to_set, op.now_ns, &c);
+	if (c.mask == 0) {
+		op_getattr(req, ino, fi);
+		return;
+	}
+	r = reply_new(req, REPLY_ATTR);
+	if (r)
+		reply_finish(r, &op, keyspace_setattr(ops_env(req)->ks, &op, ino, &c, &r->attr));
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct value *v = NULL;
+	uint64_t size = 0;
+	char *target;
+	int err;
+
+	err = keyspace_readlink(ops_env(req)->ks, ino, &v, &size);
+	if (err < 0) {
+		reply_err(req, err);
+		return;
+	}
+	target = malloc(size + 1);
+	if (!target) {
+		reply_err(req, -ENOMEM);
+		goto out;
+	}
+	value_copy_out(v, size, 0, target, size);
+	target[size] = '\0';
+	reply_link(req, target);
+	free(target);
+out:
+	value_unref(v);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct value *v = NULL;
+	uint64_t value_size = 0;
+	int err;
+
+	(void)fi;
+	err = keyspace_get_value(ops_env(req)->ks, ino, &v, &value_size);
+	if (err < 0)
+		reply_err(req, err);
+	else
+		reply_value(req, v, value_size, (uint64_t)off, size);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct reply *r = reply_new(req, REPLY_COUNT);
+	struct op op;
+
+	(void)fi;
+	if (!r)
+		return;
+	r->count = size;
+	ops_begin(&op, req);
+	reply_finish(r, &op, keyspace_write(ops_env(req)->ks, &op, ino, (uint64_t)off, data, size));
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct reply *r = reply_new(req, REPLY_STATUS);
+
+	(void)datasync;
+	(void)fi;
+	if (r)
+		reply_finish_fsync(r, ino);
+}

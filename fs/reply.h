@@ -1,0 +1,61 @@
+/* reply.h -- the one place that answers the kernel.
+ *
+ * Every request is answered exactly once.  What only reads is answered at once, by a function that takes the request.  What changes
+ * something takes a struct reply first, before anything has changed, and gives it to reply_finish():
+ *
+ *      reply_new() -- the store's call -- reply_finish() --+-- error, or nothing to wait for: answered, freed
+ *                                                          +-- parked: answered by the log thread when the change lasts, or with the
+ *                                                              error that kept it from lasting; freed
+ *
+ * Errors come as 0 or a negative errno; a code that is no errno is told as EIO.  Entry and attribute timeouts are infinite: every
+ * change comes through this kernel, but for expiry (notify.h).  An entry that could not be delivered gives its lookup back.
+ *
+ * Locks: none; every call from any thread.                                                                                        */
+#ifndef KVFS_FS_REPLY_H
+#define KVFS_FS_REPLY_H
+
+#include "fs/ops.h"
+
+enum reply_kind {
+	REPLY_STATUS,             /* done, nothing to tell */
+	REPLY_ENTRY,              /* ATTR is a new node with one lookup */
+	REPLY_ATTR,               /* ATTR */
+	REPLY_COUNT,              /* COUNT bytes written */
+};
+
+struct reply {
+	struct persist_waiter waiter;  /* private */
+	fuse_req_t req;                /* private */
+	enum reply_kind kind;          /* C */
+	struct attr attr;              /* the caller's to fill, as KIND says */
+	size_t count;                  /* likewise */
+};
+
+/* ---- a change ---- */
+
+/* NULL: no memory; the request has been answered with it. */
+struct reply *reply_new(fuse_req_t req, enum reply_kind kind);
+/* Takes R.  ERR is the outcome of the store's call, OP->seq what a success waits for. */
+void reply_finish(struct reply *r, const struct op *op, int err);
+/* Takes R.  fsync(2) of node ID. */
+void reply_finish_fsync(struct reply *r, uint64_t id);
+
+/* ---- at once; each takes REQ ---- */
+
+void reply_err(fuse_req_t req, int err);
+void reply_none(fuse_req_t req);                             /* FORGET: there is no answer */
+void reply_entry(fuse_req_t req, const struct attr *a);      /* takes one lookup of A */
+void reply_no_entry(fuse_req_t req);                         /* the kernel may remember that there is none */
+void reply_attr(fuse_req_t req, const struct attr *a);
+void reply_bytes(fuse_req_t req, const void *data, size_t len);  /* DATA may be NULL when LEN is 0 */
+/* LEN bytes at OFF of V (SIZE bytes), less behind its end.  Takes a reference on V.  Nothing is copied. */
+void reply_value(fuse_req_t req, struct value *v, uint64_t size, uint64_t off, size_t len);
+void reply_link(fuse_req_t req, const char *target);
+void reply_statfs(fuse_req_t req, const struct statvfs *s);
+
+/* What stat(2) shows of A. */
+void reply_fill_stat(const struct attr *a, struct stat *st);
+/* An entry as the kernel takes it. */
+void reply_fill_entry(const struct attr *a, struct fuse_entry_param *e);
+
+#endif
