@@ -6,7 +6,7 @@
  *
  * Errors of every call: -EINVAL and *l->why set (static text): the key is no path ("is empty", "has an empty part", "has a
  * part \".\"", "has a part over 255 bytes", "has a NUL byte", "is longer than 65535 bytes");  -EISDIR: the key names a
- * directory;  -ENOTDIR: a part of the key is a value or a symlink;  -ENOENT;  -EFBIG, -ENOSPC, -ENOMEM.                          */
+ * directory;  -EEXIST: a symlink;  -ENOTDIR: a part of the key is a value or a symlink;  -ENOENT;  -EFBIG, -ENOSPC, -ENOMEM.                          */
 #ifndef KVFS_STORE_LOAD_H
 #define KVFS_STORE_LOAD_H
 
@@ -37,9 +37,8 @@ int loader_set(struct loader *l, const char *key, size_t len, const void *data, 
 /* Creates the file if missing; keeps the expiry.  n = 0 with off > size does not grow it (as SETRANGE). */
 int loader_write(struct loader *l, const char *key, size_t len, uint64_t off, const void *data, size_t n, uint64_t *ret_id);
 int loader_resize(struct loader *l, const char *key, size_t len, uint64_t size);
-/* The value's bytes, borrowed until the next change of that key; copied into BUF-less memory the loader owns when it is in
- * pieces.  -ENOENT. */
-int loader_get(struct loader *l, const char *key, size_t len, struct value **ret_value, uint64_t *ret_size);  /* a reference */
+/* A reference to the value for the caller.  -ENOENT. */
+int loader_get(struct loader *l, const char *key, size_t len, struct value **ret_value, uint64_t *ret_size);
 int loader_remove(struct loader *l, const char *key, size_t len);  /* file, symlink or empty directory (-ENOTEMPTY) */
 int loader_rename(struct loader *l, const char *from, size_t from_len, const char *to, size_t to_len, unsigned flags);
 int loader_copy(struct loader *l, const char *from, size_t from_len, const char *to, size_t to_len);  /* shares the value; with expiry */

@@ -51,6 +51,7 @@ struct value_edit {
 	struct value *next;       /* what the holder will hold; may be OLD */
 	uint64_t old_size;
 	uint64_t size;            /* after the change */
+	int64_t memory;           /* by how many bytes value_memory() grows: final after commit or abort, an upper bound before */
 };
 
 /* Prepares V (OLD_SIZE bytes) for a write of LEN bytes at OFF; the size becomes the larger of OLD_SIZE and OFF + LEN.
