@@ -1,0 +1,291 @@
+/* info.c -- see info.h.  A section is a function; the table at the end gives their order. */
+#include "fs/info.h"
+#include "fs/stats.h"
+#include "fs/version.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The first failure stays; everything after it is left out. */
+struct info {
+	const struct command_env *ce;
+	struct bytes *out;
+	int err;
+};
+
+static void line(struct info *i, const char *name, const char *value)
+{
+	if (i->err == 0)
+		i->err = bytes_addf(i->out, "%s:%s\r\n", name, value);
+}
+
+static void number(struct info *i, const char *name, uint64_t n)
+{
+	if (i->err == 0)
+		i->err = bytes_addf(i->out, "%s:%" PRIu64 "\r\n", name, n);
+}
+
+static void signed_number(struct info *i, const char *name, int64_t n)
+{
+	if (i->err == 0)
+		i->err = bytes_addf(i->out, "%s:%" PRId64 "\r\n", name, n);
+}
+
+static void status(struct info *i, const char *name, bool ok)
+{
+	line(i, name, ok ? "ok" : "err");
+}
+
+/* As Redis: 512B, 1.50K, 3.25M ... */
+static void human(struct info *i, const char *name, uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	double n = (double)bytes;
+	size_t unit = 0;
+
+	if (i->err != 0)
+		return;
+	if (bytes < 1024) {
+		i->err = bytes_addf(i->out, "%s:%" PRIu64 "B\r\n", name, bytes);
+		return;
+	}
+	for (n /= 1024; n >= 1024 && unit + 1 < sizeof(units) - 1; unit++)
+		n /= 1024;
+	i->err = bytes_addf(i->out, "%s:%.2f%c\r\n", name, n, units[unit]);
+}
+
+/* Text from outside must not make lines of its own. */
+static void path(struct info *i, const char *name, const char *value)
+{
+	char quoted[4 * PATH_MAX + 1];
+
+	line(i, name, error_quote(value, strlen(value), quoted, sizeof(quoted)));
+}
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static uint64_t resident_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	uint64_t size, resident = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%" SCNu64 " %" SCNu64, &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void server(struct info *i)
+{
+	const struct control_env *env = i->ce->env;
+	int64_t up_s = (monotonic_ns() - i->ce->counters->start_ns) / 1000000000;
+	struct utsname u;
+
+	line(i, "redis_version", KVFS_REDIS_VERSION);
+	line(i, "redis_mode", "standalone");
+	line(i, "kvfs_version", KVFS_VERSION);
+	if (uname(&u) == 0 && i->err == 0)
+		i->err = bytes_addf(i->out, "os:%s %s %s\r\n", u.sysname, u.release, u.machine);
+	number(i, "arch_bits", 8 * sizeof(void *));
+	signed_number(i, "process_id", getpid());
+	signed_number(i, "uptime_in_seconds", up_s);
+	signed_number(i, "uptime_in_days", up_s / 86400);
+	path(i, "mountpoint", env->mountpoint);
+	path(i, "dir", env->config->dir);
+}
+
+static void clients(struct info *i)
+{
+	number(i, "connected_clients", i->ce->counters->clients);
+	number(i, "maxclients", CONTROL_CLIENTS_MAX);
+}
+
+static void memory(struct info *i)
+{
+	struct persist_info p;
+	struct rusage self;
+	struct usage u;
+	uint64_t used, resident = resident_bytes();
+
+	keyspace_usage(i->ce->env->ks, &u);
+	persist_get_info(i->ce->env->persist, &p);
+	used = u.bytes_total + p.snapshot_memory + p.aof_buffer_length;
+	number(i, "used_memory", used);
+	human(i, "used_memory_human", used);
+	number(i, "used_memory_rss", resident);
+	human(i, "used_memory_rss_human", resident);
+	if (getrusage(RUSAGE_SELF, &self) == 0)
+		number(i, "used_memory_peak_rss", (uint64_t)self.ru_maxrss * 1024);
+	number(i, "used_memory_overhead", used - u.bytes_values);
+	number(i, "used_memory_dataset", u.bytes_values);
+	number(i, "used_memory_keyspace", u.bytes_total);
+	number(i, "used_memory_snapshot", p.snapshot_memory);
+	number(i, "maxmemory", u.bytes_max);
+	human(i, "maxmemory_human", u.bytes_max);
+	line(i, "maxmemory_policy", "noeviction");
+	if (i->err == 0)
+		i->err = bytes_addf(i->out, "mem_fragmentation_ratio:%.2f\r\n", used > 0 ? (double)resident / (double)used : 0.0);
+	number(i, "mem_aof_buffer", p.aof_buffer_length);
+	line(i, "mem_allocator", "libc");
+}
+
+static void persistence_rdb(struct info *i, const struct persist_info *p)
+{
+	number(i, "loading", 0);
+	number(i, "async_loading", 0);
+	number(i, "current_cow_peak", p->snapshot_memory_peak);
+	number(i, "current_cow_size", p->snapshot_memory);
+	number(i, "current_cow_size_age", 0);
+	line(i, "current_fork_perc", "0.00");
+	number(i, "current_save_keys_processed", p->current_save_keys_processed);
+	number(i, "current_save_keys_total", p->current_save_keys_total);
+	number(i, "rdb_changes_since_last_save", p->rdb_changes_since_last_save);
+	number(i, "rdb_bgsave_in_progress", p->rdb_bgsave_in_progress);
+	number(i, "rdb_bgsave_scheduled", p->rdb_bgsave_scheduled);
+	signed_number(i, "rdb_last_save_time", p->rdb_last_save_time);
+	status(i, "rdb_last_bgsave_status", p->rdb_last_bgsave_ok);
+	signed_number(i, "rdb_last_bgsave_time_sec", p->rdb_last_bgsave_time_sec);
+	signed_number(i, "rdb_current_bgsave_time_sec", p->rdb_current_bgsave_time_sec);
+	number(i, "rdb_saves", p->rdb_saves);
+	number(i, "rdb_last_cow_size", p->snapshot_memory_peak);
+	number(i, "rdb_last_load_keys_expired", p->rdb_last_load_keys_expired);
+	number(i, "rdb_last_load_keys_loaded", p->rdb_last_load_keys_loaded);
+}
+
+static void persistence_aof(struct info *i, const struct persist_info *p)
+{
+	number(i, "aof_enabled", p->aof_enabled);
+	number(i, "aof_rewrite_in_progress", p->aof_rewrite_in_progress);
+	number(i, "aof_rewrite_scheduled", p->aof_rewrite_scheduled);
+	signed_number(i, "aof_last_rewrite_time_sec", p->aof_last_rewrite_time_sec);
+	signed_number(i, "aof_current_rewrite_time_sec", p->aof_current_rewrite_time_sec);
+	status(i, "aof_last_bgrewrite_status", p->aof_last_bgrewrite_ok);
+	number(i, "aof_rewrites", p->aof_rewrites);
+	number(i, "aof_rewrites_consecutive_failures", p->aof_rewrites_consecutive_failures);
+	status(i, "aof_last_write_status", p->aof_last_write_ok);
+	if (!p->aof_enabled)
+		return;
+	number(i, "aof_current_size", p->aof_current_size);
+	number(i, "aof_base_size", p->aof_base_size);
+	number(i, "aof_buffer_length", p->aof_buffer_length);
+	number(i, "aof_delayed_fsync", p->aof_delayed_fsync);
+	number(i, "aof_syncs", p->aof_syncs);
+	number(i, "aof_writes", p->aof_writes);
+}
+
+static void persistence(struct info *i)
+{
+	struct persist_info p;
+
+	persist_get_info(i->ce->env->persist, &p);
+	persistence_rdb(i, &p);
+	persistence_aof(i, &p);
+	line(i, "persistence_state", p.state);
+	number(i, "seq_published", p.seq_published);
+	number(i, "seq_kept", p.seq_kept);
+	number(i, "seq_written", p.seq_written);
+	number(i, "seq_durable", p.seq_durable);
+	number(i, "journal_size", p.journal_size);
+	number(i, "replies_parked", p.replies_parked);
+}
+
+static void statistics(struct info *i)
+{
+	const struct command_counters *n = i->ce->counters;
+	struct persist_info p;
+
+	persist_get_info(i->ce->env->persist, &p);
+	number(i, "total_connections_received", n->connections);
+	number(i, "total_commands_processed", n->commands);
+	number(i, "rejected_connections", n->rejected);
+	number(i, "expired_keys", p.expired_keys);
+	number(i, "evicted_keys", 0);
+	number(i, "total_fuse_messages", stats_total(i->ce->env->stats));
+	number(i, "total_fuse_notifications", i->ce->env->stats->notified);
+}
+
+/* fuse_<opcode>: how many such messages the kernel sent. */
+static void fuse(struct info *i)
+{
+	char name[64];
+
+	for (uint32_t op = 0; op < STATS_OPCODES; op++) {
+		const char *word = stats_opcode_name(op);
+
+		if (word == NULL)
+			continue;
+		snprintf(name, sizeof(name), "fuse_%s", word);
+		number(i, name, stats_get(i->ce->env->stats, op));
+	}
+}
+
+static void keyspace(struct info *i)
+{
+	struct usage u;
+
+	keyspace_usage(i->ce->env->ks, &u);
+	if (u.keys > 0 && i->err == 0)
+		i->err = bytes_addf(i->out, "db0:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", u.keys, u.expires);
+	number(i, "kvfs_directories", u.directories);
+	number(i, "kvfs_symlinks", u.symlinks);
+	number(i, "kvfs_unlinked", u.unlinked);
+}
+
+static const struct {
+	const char *name;
+	void (*print)(struct info *i);
+} sections[] = {
+	{ "Server", server },       { "Clients", clients },  { "Memory", memory }, { "Persistence", persistence },
+	{ "Stats", statistics },    { "Fuse", fuse },        { "Keyspace", keyspace },
+};
+
+static bool word_is(const struct resp_arg *a, const char *word)
+{
+	return a->len == strlen(word) && strncasecmp(a->data, word, a->len) == 0;
+}
+
+static bool is_wanted(const char *section, const struct resp_arg *words, size_t count)
+{
+	static const char *const everything[] = { "all", "default", "everything" };
+
+	for (size_t w = 0; w < count; w++) {
+		if (word_is(&words[w], section))
+			return true;
+		for (size_t k = 0; k < sizeof(everything) / sizeof(everything[0]); k++) {
+			if (word_is(&words[w], everything[k]))
+				return true;
+		}
+	}
+	return count == 0;
+}
+
+int info_print(const struct command_env *ce, const struct resp_arg *words, size_t count, struct bytes *out)
+{
+	struct info i = { .ce = ce, .out = out };
+	const char *between = "";
+
+	for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++) {
+		if (!is_wanted(sections[s].name, words, count))
+			continue;
+		if (i.err == 0)
+			i.err = bytes_addf(out, "%s# %s\r\n", between, sections[s].name);
+		between = "\r\n";
+		sections[s].print(&i);
+	}
+	return i.err;
+}
