@@ -1,0 +1,203 @@
+# kvfs.bash -- mounts, daemons and redis-servers for a test, each undone again, also when the test failed.
+#
+#	load lib/kvfs
+#	setup() { kvfs_setup; }
+#	teardown() { kvfs_teardown; }
+#
+#	kvfs_start [KEY=VALUE...]      mounts $data on $mnt; returns when it works; later calls mount the same data again
+#	kvfs_stop                      kvfs-ctl umount; fails when the daemon is not gone afterwards
+#	kvfs_remount [KEY=VALUE...]    both
+#	kvfs_kill9                     SIGKILL, waits for the death, clears the dead mount away
+#	kvfs_pid                       of the daemon
+#	ctl ARG...                     kvfs-ctl on this mount
+#	info FIELD                     one field of INFO
+#	redis_start DIR [ARG...]       redis-server on a Unix socket; returns when it has loaded
+#	redis ARG...                   redis-cli to it
+#	redis_stop                     SHUTDOWN NOSAVE
+#	wait_until SECONDS COMMAND...  polls COMMAND until it succeeds
+#	manifest DIR                   type, mode, owner, size, mtime, target and SHA-256 of everything below DIR
+#	expect_warning REGEX           a warning in the daemon's log that is no fault; every other one fails the test
+#
+# The programs under test are those in $KVFS_BIN (default: build/).
+
+KVFS_BIN=${KVFS_BIN:-$BATS_TEST_DIRNAME/../build}
+KVTOOL=$KVFS_BIN/tests/lib/kvtool
+LEDGER=$KVFS_BIN/tests/lib/ledger
+RECOVERED=$KVFS_BIN/tests/lib/recovered
+PATH=$KVFS_BIN/tools:$PATH
+expected_warnings=()
+
+kvfs_setup() {
+	local program
+	for program in kvfs kvfs-ctl tests/lib/kvtool; do
+		[ -x "$KVFS_BIN/$program" ] || { echo "# $KVFS_BIN/$program is missing: make test" >&2; return 1; }
+	done
+	work=$(mktemp -d "${BATS_TEST_TMPDIR:-/tmp}/kv.XXXXXX")
+	data=$work/data mnt=$work/mnt log=$work/kvfs.log redis_socket=$work/redis.sock
+	mkdir "$data" "$mnt"
+	: >"$log"
+	export ASAN_OPTIONS="log_path=$work/sanitizer:detect_leaks=1:exitcode=99"
+	export UBSAN_OPTIONS="log_path=$work/sanitizer:print_stacktrace=1"
+	export TSAN_OPTIONS="log_path=$work/sanitizer:halt_on_error=0:exitcode=99"
+	umask 022
+}
+
+kvfs_teardown() {
+	local status=0
+	_kvfs_undo
+	if [ -n "$(_unexpected_warnings)" ]; then
+		echo "# unexpected warnings in the daemon's log:"
+		_unexpected_warnings | sed 's/^/# /'
+		status=1
+	fi
+	if compgen -G "$work/sanitizer*" >/dev/null; then
+		cat "$work"/sanitizer* | head -n 120 | sed 's/^/# /'
+		status=1
+	fi
+	if [ "$status" -ne 0 ] || [ "${BATS_TEST_COMPLETED:-}" != 1 ]; then
+		echo "# the daemon's log ends:"
+		tail -n 25 "$log" | sed 's/^/# /'
+	fi
+	rm -rf "$work"
+	return $status
+}
+
+# Everything that could outlive the test, in the order that works even after the worst.
+_kvfs_undo() {
+	local pid target
+	for pid in $(_kvfs_daemons); do
+		kill -TERM "$pid" 2>/dev/null
+	done
+	for pid in $(_kvfs_daemons); do
+		wait_until 30 _gone "$pid" || { echo "# daemon $pid did not stop on SIGTERM"; kill -KILL "$pid"; wait_until 10 _gone "$pid"; }
+	done
+	awk -v top="$work/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r target; do
+		umount -l "$target"
+	done
+	if [ -n "${redis_pid:-}" ]; then
+		kill -KILL "$redis_pid" 2>/dev/null
+		wait "$redis_pid" 2>/dev/null
+		redis_pid=
+	fi
+	return 0
+}
+
+# The daemons of this test have its directory in their command line.
+_kvfs_daemons() {
+	pgrep -f -- "kvfs .*$work/" || true
+}
+
+_gone() {
+	[ ! -e "/proc/$1" ] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+
+_unexpected_warnings() {
+	local one lines
+	lines=$(grep -E '^[0-9]+:M .* # ' "$log")
+	for one in "${expected_warnings[@]}"; do
+		lines=$(grep -vE -- "$one" <<<"$lines")
+	done
+	printf '%s' "$lines"
+}
+
+expect_warning() {
+	expected_warnings+=("$1")
+}
+
+wait_until() {
+	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+	until "$@"; do
+		[ "${EPOCHREALTIME/./}" -lt "$deadline" ] || return 1
+		sleep 0.01
+	done
+}
+
+is_mounted() {
+	awk -v target="$1" '$5 == target { found = 1 } END { exit !found }' /proc/self/mountinfo
+}
+
+not_mounted() {
+	if is_mounted "$1"; then return 1; fi
+}
+
+kvfs_start() {
+	local options="logfile=$log" one
+	for one; do
+		options+=",${one//,/\\,}"
+	done
+	"$KVFS_BIN/kvfs" -o "$options" "$data" "$mnt" 3>&- 4>&-
+}
+
+kvfs_pid() {
+	info process_id
+}
+
+kvfs_stop() {
+	local pid
+	pid=$(kvfs_pid)
+	[ -n "$pid" ] && ctl umount && _gone "$pid" && not_mounted "$mnt"
+}
+
+kvfs_remount() {
+	kvfs_stop && kvfs_start "$@"
+}
+
+kvfs_kill9() {
+	local pid
+	pid=$(kvfs_pid)
+	[ -n "$pid" ] && kill -KILL "$pid" && wait_until 10 _gone "$pid" && umount -l "$mnt"
+}
+
+ctl() {
+	"$KVFS_BIN/kvfs-ctl" -m "$mnt" "$@" 3>&- 4>&-
+}
+
+info() {
+	ctl info | tr -d '\r' | sed -n "s/^$1://p"
+}
+
+redis_start() {
+	local dir=$1
+	shift
+	redis-server --dir "$dir" --port 0 --unixsocket "$redis_socket" --save "" --logfile "$work/redis.log" --loglevel notice \
+		--enable-protected-configs yes --enable-debug-command yes "$@" >/dev/null 2>&1 </dev/null 3>&- 4>&- &
+	redis_pid=$!
+	wait_until 60 _redis_answers && [ "$(redis ping)" = PONG ] || { sed 's/^/# redis: /' "$work/redis.log" | tail -n 20; return 1; }
+}
+
+_redis_answers() {
+	_gone "$redis_pid" || [ "$(redis ping 2>/dev/null)" = PONG ]
+}
+
+redis() {
+	redis-cli -s "$redis_socket" "$@"
+}
+
+redis_stop() {
+	redis shutdown nosave >/dev/null
+	wait "$redis_pid"
+	redis_pid=
+}
+
+manifest() {
+	(
+		cd "$1" || exit 1
+		find . -mindepth 1 -printf '%y %#m %U %G %T@ %p -> %l\n' | LC_ALL=C sort -k 6
+		find . -type f -printf '%s %p\n' | LC_ALL=C sort
+		find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum
+	)
+}
+
+# same A B: two texts are equal; shows how they differ.
+same() {
+	[ "$1" = "$2" ] || { diff <(printf '%s\n' "$1") <(printf '%s\n' "$2") | head -n 20; return 1; }
+}
+
+# The last incr file of the append-only log.
+last_incr() {
+	local name
+	name=$(sed -n 's/^file \([^ ]*\) seq [0-9]* type i$/\1/p' "$data/appendonlydir/appendonly.aof.manifest" | tail -n 1)
+	[ -n "$name" ] && printf '%s\n' "$data/appendonlydir/$name"
+}
+

@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# The fastest message is the one never sent: each call costs the kernel no more messages than the budget.
+# By the daemon's own counters, one an opcode, before and after; counts don't depend on how busy a machine is.
+
+load lib/kvfs
+setup() { kvfs_setup; }
+teardown() { kvfs_teardown; }
+
+# All messages so far but those that only give back memory.
+messages() {
+	ctl info | tr -d '\r' | sed -nE '/^fuse_(b?forget|batch_forget|forget_multi|init|interrupt)[:=]/d; s/^fuse_([a-z_]+):([0-9]+)$/\1 \2/p' |
+		awk '{ sum += $2 } END { print sum + 0 }'
+}
+
+# costs N COMMAND...: COMMAND (of the shell itself: a program would be looked up elsewhere, not here) makes N messages.
+costs() {
+	local want=$1 before after
+	shift
+	before=$(messages)
+	eval "$*"
+	after=$(messages)
+	[ $((after - before)) -eq "$want" ] || {
+		echo "# $*: $((after - before)) messages instead of $want"
+		ctl info fuse
+		return 1
+	}
+}
+
+# The first use of open, flush, getxattr ... is answered "not here" once: that is not the price of a call.
+warm_up() {
+	echo warm >"$mnt/warm"
+	echo warm >"$mnt/warm"
+	read -r _ <"$mnt/warm"
+	: "$mnt"/*
+	[ -e "$mnt/warm" ]
+	rm "$mnt/warm"
+}
+
+@test "new key: 3" {
+	kvfs_start
+	warm_up
+	costs 3 'echo v >"$mnt/k"'
+}
+
+@test "overwrite: 2" {
+	kvfs_start
+	warm_up
+	echo v >"$mnt/k"
+	costs 2 'echo w >"$mnt/k"'
+	costs 20 'for i in 0 1 2 3 4 5 6 7 8 9; do echo $i >"$mnt/k"; done'
+}
+
+@test "append: 1, once the kernel knows where the end is" {
+	kvfs_start
+	warm_up
+	echo v >"$mnt/k"
+	[ -s "$mnt/k" ]
+	costs 1 'echo w >>"$mnt/k"'
+}
+
+@test "first get: 2; get again: 0; stat again: 0" {
+	kvfs_start
+	echo v >"$mnt/k"
+	echo w >"$mnt/warm"
+	kvfs_remount
+	read -r _ <"$mnt/warm"
+	costs 2 'read -r value <"$mnt/k"; [ "$value" = v ]'
+	costs 0 'read -r value <"$mnt/k"; [ "$value" = v ]'
+	[ -s "$mnt/k" ]
+	costs 0 '[ -s "$mnt/k" ]'
+	costs 0 'for i in 0 1 2 3 4 5 6 7 8 9; do read -r value <"$mnt/k"; [ -s "$mnt/k" ]; done'
+}
+
+@test "a name that is not there is asked for once" {
+	kvfs_start
+	warm_up
+	costs 1 '[ ! -e "$mnt/none" ]'
+	costs 0 '[ ! -e "$mnt/none" ]'
+}
+
+@test "delete: 1" {
+	kvfs_start
+	warm_up
+	echo v >"$mnt/k"
+	"$KVTOOL" try unlink "$mnt/warm" >/dev/null
+	costs 1 '"$KVTOOL" try unlink "$mnt/k" >/dev/null'
+}
+
+@test "a big write goes in pieces of at least 128 KiB" {
+	kvfs_start
+	warm_up
+	head -c 8388608 /dev/zero >"$work/big"
+	before=$(messages)
+	dd if="$work/big" of="$mnt/big" bs=8M status=none
+	after=$(messages)
+	[ $((after - before)) -le $((3 + 64 + 2)) ]
+}
