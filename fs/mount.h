@@ -1,0 +1,42 @@
+/* mount.h -- the mount itself: a fit place for it, the session with the kernel, and its end.
+ *
+ *      mount_place()    resolves the mount point; clears a dead mount away; refuses what is no place for one
+ *      mount_open()     mounts; the kernel's requests queue up until somebody reads them (loop.h)
+ *      mount_detach()   nobody can reach it by name any more; requests under way go on
+ *      mount_close()    ends the session
+ *
+ * The mount is told from others by its device number, so that a mount somebody else made on the same place is never touched.
+ *
+ * Locks: none; one thread.                                                                                                          */
+#ifndef KVFS_FS_MOUNT_H
+#define KVFS_FS_MOUNT_H
+
+#include "fs/log.h"
+#include "fs/ops.h"
+
+#define MOUNT_TYPE "fuse.kvfs"
+
+struct mount {
+	struct fuse_session *se;  /* C owned */
+	char *point;              /* C owned, absolute */
+	unsigned major, minor;    /* C */
+};
+
+struct mount_options {
+	const char *source;       /* the data directory, absolute */
+	const char *kernel;       /* "ro,nosuid": passed on; "" for none */
+	bool allow_other;
+};
+
+/* PATH is where the user wants it, DIR the data directory (absolute, resolved), which must not lie below.  *RET is owned by the caller.  A
+ * negative errno with E set. */
+int mount_place(const char *path, const char *dir, struct log *log, char **ret, struct error *e);
+/* Takes POINT, also after an error; borrows ENV until mount_close(). */
+int mount_open(struct mount *m, char *point, const struct mount_options *o, struct ops_env *env, struct error *e);
+/* SERVED: somebody reads requests, so pages that processes have changed through mmap(2) can be written back first.  Does nothing when it
+ * was unmounted already. */
+void mount_detach(struct mount *m, bool served, struct log *log);
+/* What is still unanswered gets ENOTCONN. */
+void mount_close(struct mount *m);
+
+#endif
