@@ -35,13 +35,15 @@ int recover(const struct persist_config *c, int dir_fd, struct keyspace *ks, con
             struct error *e);
 void recovery_fini(struct recovery *r);
 
-/* One log file in memory, for recover() and for whoever looks at a log offline.  Applies what counts to L. */
+/* One log file in memory, for recover() and for whoever looks at a log offline.  Applies what counts through R.  0 (see TORN); -EBADMSG
+ * for damage, or what replay_command() says; E tells the offset. */
 struct aof_result {
-	uint64_t good;                  /* bytes up to the end of the last batch or command that counts */
+	uint64_t good;                  /* of the bytes given: up to the end of the last batch or command that counts */
 	bool torn;                      /* what follows GOOD is a torn tail */
 	bool sealed;                    /* the file ends in a stretch of ours */
 	uint64_t last_seq, lineage;     /* in: of the files before; out */
-	uint64_t batches, commands;
+	uint64_t batches, commands;     /* applied */
+	uint64_t origin;                /* in: offset of the bytes in their file, for messages */
 };
 struct loader;
 struct replay;                          /* replay.h: applies commands, counts what it skips */
