@@ -122,8 +122,18 @@ static int64_t get_integer(const void *from, size_t size)
 /* "x, y, z". */
 static void list_choices(const struct config_option *o, const char *separator, struct bytes *out)
 {
-	for (size_t i = 0; o->choices[i] != NULL; i++)
-		(void)bytes_addf(out, "%s%s", i == 0 ? "" : separator, o->choices[i]);
+	for (const struct config_choice *c = o->choices; c->word != NULL; c++)
+		(void)bytes_addf(out, "%s%s", c == o->choices ? "" : separator, c->word);
+}
+
+static const char *choice_word(const struct config_option *o, int64_t value)
+{
+	const struct config_choice *c = o->choices;
+
+	while (c->word != NULL && c->value != value)
+		c++;
+	assert(c->word != NULL);
+	return c->word;
 }
 
 static int refuse(const struct config_option *o, const char *value, const char *what, struct error *e)
@@ -138,9 +148,9 @@ static int set_choice(const struct config_option *o, void *to, const char *value
 	struct bytes list = { 0 };
 	char text[128];
 
-	for (int i = 0; o->choices[i] != NULL; i++) {
-		if (strcasecmp(value, o->choices[i]) == 0) {
-			put_integer(to, o->size, i);
+	for (const struct config_choice *c = o->choices; c->word != NULL; c++) {
+		if (strcasecmp(value, c->word) == 0) {
+			put_integer(to, o->size, c->value);
 			return 0;
 		}
 	}
@@ -339,7 +349,7 @@ static int print_option(const struct config *c, const struct config_option *o, s
 	case CONFIG_MEMORY:
 		return bytes_addf(out, "%" PRId64, get_integer(from, o->size));
 	case CONFIG_CHOICE:
-		return bytes_addf(out, "%s", o->choices[get_integer(from, o->size)]);
+		return bytes_addf(out, "%s", choice_word(o, get_integer(from, o->size)));
 	case CONFIG_TEXT:
 	case CONFIG_FILENAME:
 		return bytes_addf(out, "%s", *text);

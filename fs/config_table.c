@@ -8,12 +8,12 @@
 
 #define MEMBER(m) offsetof(struct config, m), sizeof(((struct config *)0)->m)
 
-static const char *const appendfsync_choices[] = {
-	[FSYNC_ALWAYS] = "always", [FSYNC_EVERYSEC] = "everysec", [FSYNC_NO] = "no", NULL,
+static const struct config_choice appendfsync_choices[] = {
+	{ "everysec", FSYNC_EVERYSEC }, { "always", FSYNC_ALWAYS }, { "no", FSYNC_NO }, { NULL, 0 },
 };
-static const char *const loglevel_choices[] = {
-	[LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_VERBOSE] = "verbose", [LOG_LEVEL_NOTICE] = "notice",
-	[LOG_LEVEL_WARNING] = "warning", NULL,
+static const struct config_choice loglevel_choices[] = {
+	{ "debug", LOG_LEVEL_DEBUG }, { "verbose", LOG_LEVEL_VERBOSE }, { "notice", LOG_LEVEL_NOTICE },
+	{ "warning", LOG_LEVEL_WARNING }, { NULL, 0 },
 };
 
 enum {

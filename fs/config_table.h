@@ -11,10 +11,15 @@ enum config_type {
 	CONFIG_ROOT_BOOL, /* yes, no, auto: yes for root */
 	CONFIG_INT,
 	CONFIG_MEMORY,    /* bytes, with Redis's units */
-	CONFIG_CHOICE,    /* one of CHOICES; the value is its index */
+	CONFIG_CHOICE,    /* one of CHOICES */
 	CONFIG_TEXT,      /* may be empty when MIN is 0; MAX bytes */
 	CONFIG_FILENAME,  /* a name without '/' */
 	CONFIG_SAVE,      /* "<seconds> <changes> ..." */
+};
+
+struct config_choice {
+	const char *word;            /* NULL: the end */
+	int value;
 };
 
 struct config_option {
@@ -26,7 +31,7 @@ struct config_option {
 	const char *def;
 	bool runtime;                /* CONFIG SET may change it; never a TEXT or FILENAME */
 	bool hidden;                 /* for tests: not in kvfs.ini, the manual, --help, nor behind a pattern */
-	const char *const *choices;  /* CHOICE: NULL-terminated */
+	const struct config_choice *choices;  /* CHOICE: in the order of messages */
 	size_t offset, size;         /* of the member of struct config */
 	const char *help;
 };
