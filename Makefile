@@ -11,6 +11,10 @@ BUILD_PACKAGES = gcc libc6-dev pkg-config libfuse3-dev libinih-dev liblzf-dev fu
 TEST_PACKAGES = bats redis-tools git rsync sqlite3 strace procps util-linux
 LINT_PACKAGES = clang clang-tidy cppcheck
 
+# make V=1 shows the commands.
+Q = $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
+
 # Looked up when a recipe runs, so that the libraries may still be missing when make reads this.
 FUSE_CFLAGS = $$(pkg-config --cflags fuse3)
 FUSE_LIBS = $$(pkg-config --libs fuse3 inih)
@@ -58,32 +62,42 @@ help:
 # ---- building ----
 
 $(B)/kvfs: $(B)/fs/main.o $(ROOMS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
 $(B)/kvfs-ctl: $(CTL) $(B)/libpersist.a $(B)/libstore.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(B)/libfs.a: $(FS)
 $(B)/libpersist.a: $(PERSIST)
 $(B)/libstore.a: $(STORE)
 $(B)/libtest.a: $(TESTLIB)
 %.a:
+	$(call say,AR)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CPPFLAGS) $(FUSE_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(WARN) $(CPPFLAGS) $(FUSE_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(call binaries,$(TAP_STORE)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libstore.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 $(call binaries,$(TAP_PERSIST) $(TOOL_SOURCES)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libpersist.a $(B)/libstore.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(call binaries,$(TAP_FS)): $(B)/%: $(B)/%.o $(B)/libtest.a $(ROOMS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
 $(B)/tests/fuzz/%_replay: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay_main.o $(ROOMS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
 $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%.o $(ROOMS)
-	$(CC) -fsanitize=fuzzer $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) -fsanitize=fuzzer $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
 $(B)/tests/bench/%: $(B)/tests/bench/%.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) -pthread
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) -pthread
 # Debian's redis-server is redis-check-rdb by another name: redis-tools is all it takes, and no service is installed.
 $(B)/tools/redis-server:
 	@mkdir -p $(@D)
