@@ -38,7 +38,9 @@ binaries = $(patsubst %.c,$(B)/%,$(1))
 
 # Programs that the shell tests call, each a file; the other C files of tests/lib are linked into whoever wants them.
 TOOL_SOURCES = tests/lib/kvtool.c tests/lib/ledger.c tests/lib/recovered.c
-TESTLIB = $(call objects,$(filter-out $(TOOL_SOURCES),$(wildcard tests/lib/*.c)))
+# The allocator that fails takes malloc's place, so it is linked only where it is asked for.
+TESTLIB = $(call objects,$(filter-out $(TOOL_SOURCES) tests/lib/malloc_fail.c,$(wildcard tests/lib/*.c)))
+TAP_MALLOC = $(shell grep -ls '^\#include "tests/lib/malloc_fail.h"' $(TAP_SOURCES))
 FUZZ_SOURCES = $(filter-out tests/fuzz/replay_main.c,$(wildcard tests/fuzz/*.c))
 BENCH = $(B)/tests/bench/floor $(B)/tests/bench/ops
 TEST_BINARIES = $(call binaries,$(TAP_SOURCES) $(TOOL_SOURCES)) $(patsubst %.c,$(B)/%_replay,$(FUZZ_SOURCES)) $(B)/tools/redis-server
@@ -80,6 +82,7 @@ $(B)/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(WARN) $(CPPFLAGS) $(FUSE_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+$(call binaries,$(TAP_MALLOC)): $(B)/tests/lib/malloc_fail.o
 $(call binaries,$(TAP_STORE)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libstore.a
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
