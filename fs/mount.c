@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,19 +122,26 @@ static int check_place(const char *point, const char *dir, struct error *e)
 	return 0;
 }
 
+/* The kernel knows the root's attributes for ever, so stat(2) may see nothing wrong with a dead mount; this it has to ask. */
+static bool is_dead(const char *path)
+{
+	struct statfs st;
+
+	return statfs(path, &st) < 0 && errno == ENOTCONN;
+}
+
 int mount_place(const char *path, const char *dir, struct log *log, char **ret, struct error *e)
 {
 	struct stat st;
 	char *point;
 	int err;
 
-	err = stat(path, &st) < 0 ? -errno : 0;
-	if (err == -ENOTCONN) {
+	if (is_dead(path)) {
 		err = clear_dead(path, log, e);
 		if (err < 0)
 			return err;
-		err = stat(path, &st) < 0 ? -errno : 0;
 	}
+	err = stat(path, &st) < 0 ? -errno : 0;
 	if (err == -ENOENT)
 		return error_set(e, err, "%s: no such directory to mount on (mkdir it first)", path);
 	if (err < 0)
@@ -200,6 +208,7 @@ int mount_open(struct mount *m, char *point, const struct mount_options *o, stru
 		err = error_set(e, -EIO, "%s: could not be mounted (is /dev/fuse there, and is mounting allowed?)", point);
 		goto out;
 	}
+	m->mounted = true;
 	mountinfo_each(search_each, &s);
 	m->major = s.major;
 	m->minor = s.minor;
@@ -228,6 +237,8 @@ void mount_detach(struct mount *m, bool served, struct log *log)
 	struct search s;
 	int err;
 
+	if (!m->mounted)
+		return;
 	for (int i = 0; i < DETACH_MAX; i++) {
 		s = (struct search){ .major = m->major, .minor = m->minor };
 		err = mountinfo_each(search_each, &s);
@@ -245,9 +256,25 @@ void mount_detach(struct mount *m, bool served, struct log *log)
 	}
 }
 
+/* fuse_session_unmount() frees what libfuse holds of the mount, but it also unmounts by name, where another mount may stand by now:
+ * unless its descriptor tells of an error, as /dev/fuse does after an unmount.  So in the place of /dev/fuse, which this closes, comes
+ * a pipe that nobody reads. */
+static void sever(struct fuse_session *se)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return;
+	close(fd[0]);
+	if (dup3(fd[1], fuse_session_fd(se), O_CLOEXEC) >= 0)
+		fuse_session_unmount(se);
+	close(fd[1]);
+}
+
 void mount_close(struct mount *m)
 {
-	/* Not fuse_session_unmount(): it goes by the name of the mount point, where another mount may stand by now. */
+	if (m->mounted)
+		sever(m->se);
 	if (m->se)
 		fuse_session_destroy(m->se);
 	free(m->point);

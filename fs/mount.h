@@ -20,6 +20,7 @@ struct mount {
 	struct fuse_session *se;  /* C owned */
 	char *point;              /* C owned, absolute */
 	unsigned major, minor;    /* C */
+	bool mounted;             /* C */
 };
 
 struct mount_options {

@@ -316,7 +316,7 @@ static int stop(struct service *s)
 {
 	int err = 0;
 
-	if (s->mount.se)
+	if (s->mount.mounted)
 		mount_detach(&s->mount, s->control != NULL, &s->log);
 	notify_stop(s->notify);
 	if (s->loop)
