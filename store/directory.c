@@ -177,7 +177,7 @@ void directory_remove(struct directory *d, uint64_t cookie, uint64_t *bytes)
 
 void directory_seek(const struct directory *d, uint64_t cookie, struct directory_cursor *c)
 {
-	uint64_t from = cookie + 1;
+	uint64_t from = cookie == UINT64_MAX ? cookie : cookie + 1;
 	c->page = find_page(d, from / PAGE);
 	c->bit = c->page < d->pages && d->index[c->page].number == from / PAGE ? from % PAGE : 0;
 }

@@ -36,6 +36,7 @@ int keyspace_expire_due(struct keyspace *ks, struct op *op, int max, keyspace_go
 {
 	int count = 0, err = 0;
 
+	op->seq = 0;
 	keyspace_lock(ks);
 	while (count < max) {
 		const struct expiry_entry *first = expiry_first(&ks->expiry);

@@ -227,7 +227,7 @@ int keyspace_readdir(struct keyspace *ks, uint64_t id, uint64_t cookie, bool cou
 	}
 	struct directory_cursor c;
 	directory_seek(dir->directory, cookie < DIRECTORY_FIRST ? DIRECTORY_FIRST - 1 : cookie, &c);
-	while (max-- > 0) {
+	while (max > 0) {
 		uint64_t at;
 		uint32_t child = directory_next(dir->directory, &c, &at);
 		if (!child) {
@@ -236,13 +236,14 @@ int keyspace_readdir(struct keyspace *ks, uint64_t id, uint64_t cookie, bool cou
 		}
 		struct node *n = node_at(&ks->nodes, child);
 		if (is_over(ks, n, now_ns))
-			continue;
+			continue;       /* not counted in MAX: a call that shows nothing is at the end */
 		struct attr a;
 		tree_attr(ks, n, child, &a);
 		if (emit(ctx, node_name(n), n->name_len, at, &a))
 			break;
 		if (count_lookups)
 			count_lookup(n);
+		max--;
 	}
 out:
 	keyspace_unlock(ks);

@@ -244,6 +244,8 @@ int loader_set(struct loader *l, const char *key, size_t len, const void *data, 
 	if (err)
 		goto out;
 	err = tree_check_memory(l->ks, e.memory);
+	if (err && find_file(l, key, len, false, &s) == 0)    /* what it replaces goes */
+		err = tree_check_memory(l->ks, e.memory - (int64_t)value_memory(s.node->value, s.node->size));
 	if (!err)
 		err = find_file(l, key, len, true, &s);
 	if (err) {
@@ -274,9 +276,8 @@ int loader_write(struct loader *l, const char *key, size_t len, uint64_t off, co
 		goto out;
 	if (n) {
 		err = value_edit_write(&e, s.node->value, s.node->size, off, n);
-		if (err)
-			goto out;
-		err = tree_check_memory(l->ks, e.memory);
+		if (!err)
+			err = tree_check_memory(l->ks, e.memory);
 		if (err) {
 			tree_abort_value(l->ks, &e);
 			goto out;
@@ -298,12 +299,16 @@ int loader_resize(struct loader *l, const char *key, size_t len, uint64_t size)
 
 	keyspace_lock(l->ks);
 	int err = size > l->ks->options.value_max ? -EFBIG : find_file(l, key, len, false, &s);
-	if (!err)
-		err = value_edit_resize(&e, s.node->value, s.node->size, size);
-	if (!err) {
-		tree_commit_value(l->ks, s.node, &e, 0, NULL, 0);
-		modified(l, s.node);
+	if (err)
+		goto out;
+	err = value_edit_resize(&e, s.node->value, s.node->size, size);
+	if (err) {
+		tree_abort_value(l->ks, &e);
+		goto out;
 	}
+	tree_commit_value(l->ks, s.node, &e, 0, NULL, 0);
+	modified(l, s.node);
+out:
 	keyspace_unlock(l->ks);
 	return err;
 }
@@ -459,7 +464,7 @@ int loader_expire(struct loader *l, uint64_t id, int64_t at_ms)
 	keyspace_lock(l->ks);
 	struct node *n = tree_node(l->ks, id, &slot);
 	if (n)
-		err = expiry_reserve(&l->ks->expiry);
+		err = node_is_dir(n) ? -EISDIR : !S_ISREG(n->mode) ? -EINVAL : !(n->flags & NODE_NAMED) ? -ENOENT : expiry_reserve(&l->ks->expiry);
 	if (!err)
 		expiry_set(&l->ks->expiry, &l->ks->nodes, slot, at_ms);
 	keyspace_unlock(l->ks);
@@ -471,18 +476,18 @@ void loader_clear(struct loader *l)
 	struct keyspace *ks = l->ks;
 
 	keyspace_lock(ks);
-	/* Leaves first: a directory goes in the round in which it is found empty. */
-	for (bool again = true; again;) {
-		again = false;
-		for (uint32_t slot = ks->nodes.top - 1; slot > ROOT_SLOT; slot--) {
-			struct node *n = node_at(&ks->nodes, slot);
-			if (!(n->flags & NODE_NAMED))
-				continue;
-			if (node_is_dir(n) && n->directory && n->directory->count)
-				again = true;
-			else
-				tree_detach(ks, slot, l->now_ns);
+	/* Leaves first. */
+	for (uint32_t at = ROOT_SLOT;;) {
+		uint32_t below = tree_first_child(ks, at);
+		if (below) {
+			at = below;
+			continue;
 		}
+		if (at == ROOT_SLOT)
+			break;
+		uint32_t parent = node_at(&ks->nodes, at)->parent;
+		tree_detach(ks, at, l->now_ns);
+		at = parent;
 	}
 	l->last_dir = 0;
 	keyspace_unlock(ks);

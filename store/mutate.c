@@ -79,6 +79,7 @@ err_birth:
 
 int keyspace_mknod(struct keyspace *ks, struct op *op, uint64_t parent, const char *name, size_t len, uint32_t mode, struct attr *ret)
 {
+	op->seq = 0;
 	if (!S_ISREG(mode))
 		return -EPERM;
 	keyspace_lock(ks);
@@ -89,6 +90,7 @@ int keyspace_mknod(struct keyspace *ks, struct op *op, uint64_t parent, const ch
 
 int keyspace_mkdir(struct keyspace *ks, struct op *op, uint64_t parent, const char *name, size_t len, uint32_t mode, struct attr *ret)
 {
+	op->seq = 0;
 	keyspace_lock(ks);
 	int err = create(ks, op, parent, name, len, S_IFDIR | (mode & 07777), NULL, 0, ret);
 	keyspace_unlock(ks);
@@ -98,6 +100,7 @@ int keyspace_mkdir(struct keyspace *ks, struct op *op, uint64_t parent, const ch
 int keyspace_symlink(struct keyspace *ks, struct op *op, uint64_t parent, const char *name, size_t len, const char *target,
                      size_t target_len, struct attr *ret)
 {
+	op->seq = 0;
 	if (target_len == 0)
 		return -ENOENT;
 	if (target_len > 4095)
@@ -144,6 +147,7 @@ static int remove_entry(struct keyspace *ks, struct op *op, uint64_t parent, con
 
 int keyspace_unlink(struct keyspace *ks, struct op *op, uint64_t parent, const char *name, size_t len)
 {
+	op->seq = 0;
 	keyspace_lock(ks);
 	int err = remove_entry(ks, op, parent, name, len, false);
 	keyspace_unlock(ks);
@@ -152,6 +156,7 @@ int keyspace_unlink(struct keyspace *ks, struct op *op, uint64_t parent, const c
 
 int keyspace_rmdir(struct keyspace *ks, struct op *op, uint64_t parent, const char *name, size_t len)
 {
+	op->seq = 0;
 	keyspace_lock(ks);
 	int err = remove_entry(ks, op, parent, name, len, true);
 	keyspace_unlock(ks);
@@ -174,11 +179,11 @@ static int write_value(struct keyspace *ks, struct op *op, uint64_t id, uint64_t
 		return 0;
 	/* The pre-image takes its reference first: then the edit copies what the snapshot still needs. */
 	int err = tree_touch(ks, slot);
-	if (!err)
-		err = value_edit_write(&e, n->value, n->size, off, len);
 	if (err)
 		return err;
-	err = tree_check_memory(ks, e.memory);
+	err = value_edit_write(&e, n->value, n->size, off, len);
+	if (!err)
+		err = tree_check_memory(ks, e.memory);
 	if (!err) {
 		struct mutation m = { .kind = MUTATION_WRITE, .has_name = n->flags & NODE_NAMED, .id = id, .old_size = n->size,
 			              .off = off, .data = data, .len = len };
@@ -227,7 +232,7 @@ static void attr_after(const struct attr_change *c, int64_t now_ns, struct attr 
 
 static int set_attributes(struct keyspace *ks, struct op *op, uint64_t id, const struct attr_change *c, struct attr *ret)
 {
-	struct value_edit e;
+	struct value_edit e = { 0 };
 	uint32_t slot;
 	int err;
 
@@ -240,11 +245,11 @@ static int set_attributes(struct keyspace *ks, struct op *op, uint64_t id, const
 	if (resize && c->size > ks->options.value_max)
 		return -EFBIG;
 	err = tree_touch(ks, slot);
-	if (!err && resize)
-		err = value_edit_resize(&e, n->value, n->size, c->size);
 	if (err)
 		return err;
 	if (resize)
+		err = value_edit_resize(&e, n->value, n->size, c->size);
+	if (!err && resize)
 		err = tree_check_memory(ks, e.memory);
 	struct mutation m = { .kind = MUTATION_SETATTR, .has_name = n->flags & NODE_NAMED, .id = id, .old_size = n->size, .change = c };
 	tree_attr(ks, n, slot, &m.node);

@@ -76,7 +76,7 @@ static int add_segment(struct names *t)
 		uint32_t **s = realloc(t->segment, cap * sizeof *s);
 		if (!s)
 			return -ENOMEM;
-		t->bytes += (cap - t->segment_cap) * sizeof *s;
+		t->bytes += memory_of(cap * sizeof *s) - (t->segment_cap ? memory_of(t->segment_cap * sizeof *s) : 0);
 		t->segment = s;
 		t->segment_cap = cap;
 	}
@@ -133,6 +133,8 @@ int names_presize(struct names *t, uint64_t count)
 	while (t->segments < base / SEGMENT)
 		if (add_segment(t) < 0)
 			return -ENOMEM;
+	if (base != t->base)
+		t->split = 0;
 	t->base = base;
 	return 0;
 }
@@ -209,6 +211,8 @@ void names_remove(struct names *t, const struct node_table *nodes, uint32_t slot
 	}
 	*link = n->hash_next;
 	n->hash_next = 0;
-	if (--t->count < ((uint64_t)t->base + t->split) / 4)
+	/* Four buckets for an entry: at a quarter full that keeps the table at a quarter. */
+	t->count--;
+	for (int i = 0; i < 4 && t->count < ((uint64_t)t->base + t->split) / 4; i++)
 		shrink(t, nodes);
 }

@@ -38,7 +38,7 @@ static int grow(struct node_table *t)
 		struct node **block = realloc(t->block, cap * sizeof *block);
 		if (!block)
 			return -ENOMEM;
-		t->bytes += (cap - t->block_cap) * sizeof *block;
+		t->bytes += memory_of(cap * sizeof *block) - (t->block_cap ? memory_of(t->block_cap * sizeof *block) : 0);
 		t->block = block;
 		t->block_cap = cap;
 	}

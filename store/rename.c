@@ -32,13 +32,17 @@ static int check(struct keyspace *ks, struct op *op, const struct place *from, s
 {
 	if (!from->node || ((flags & RENAME_SWAP) && !to->node))
 		return -ENOENT;
-	if ((flags & RENAME_NO_REPLACE) && to->node) {
+	if (to->node && to->node != from->node && !(flags & RENAME_SWAP)) {
 		int err = tree_remove_if_over(ks, op, to->slot);
-		if (err)
+		if (!err) {
+			to->slot = 0;
+			to->node = NULL;
+		} else if (err != -EEXIST) {
 			return err;
-		to->slot = 0;
-		to->node = NULL;
+		}
 	}
+	if ((flags & RENAME_NO_REPLACE) && to->node)
+		return -EEXIST;
 	if (node_is_dir(from->node) && tree_is_below(ks, to->dir_slot, from->slot))
 		return -EINVAL;
 	if ((flags & RENAME_SWAP) && node_is_dir(to->node) && tree_is_below(ks, from->dir_slot, to->slot))
@@ -111,33 +115,48 @@ static void apply_swap(struct keyspace *ks, const struct place *from, const stru
 	names_insert(&ks->names, &ks->nodes, to->slot, hash_a);
 }
 
-/* The mover enters before the one it replaces leaves: the room reserved in the directory is then still there.  Within one directory it
- * keeps its cookie, so that a scan sees it once. */
+/* Puts the mover in the place of what it replaces: a scan sees the new name once, whichever of the two it would have met first. */
+static void take_place(struct keyspace *ks, const struct place *from, const struct place *to, int64_t now_ns)
+{
+	struct node *n = from->node, *gone = to->node;
+
+	tree_leave_directory(ks, n, from->slot);
+	names_remove(&ks->names, &ks->nodes, to->slot);
+	directory_replace(to->dir->directory, gone->cookie, from->slot);
+	n->parent = to->dir_slot;
+	n->cookie = gone->cookie;
+	tree_drop_name(ks, gone, to->slot, now_ns);
+}
+
+/* Within one directory a node keeps its cookie, so that a scan sees it once. */
 static void apply_move(struct keyspace *ks, const struct place *from, const struct place *to, struct node_name *name, int64_t now_ns)
 {
 	struct node *n = from->node;
 	uint32_t hash = names_hash(&ks->names, to->dir_slot, to->name, to->len);
 
-	if (from->dir_slot == to->dir_slot) {
+	if (to->node) {
+		take_place(ks, from, to, now_ns);
+	} else if (from->dir_slot == to->dir_slot) {
 		names_remove(&ks->names, &ks->nodes, from->slot);
-		node_name_set(&ks->nodes, n, name);
 	} else {
 		tree_leave_directory(ks, n, from->slot);
-		node_name_set(&ks->nodes, n, name);
 		tree_enter_directory(ks, n, from->slot, to->dir_slot);
 	}
+	node_name_set(&ks->nodes, n, name);
 	names_insert(&ks->names, &ks->nodes, from->slot, hash);
-	if (to->node)
-		tree_detach(ks, to->slot, now_ns);
 }
 
-static int reserve(struct keyspace *ks, const struct place *to, struct node_name *name)
+static int reserve(struct keyspace *ks, const struct place *from, const struct place *to, struct node_name *name)
 {
-	if (!to->dir->directory)
-		to->dir->directory = directory_new(&ks->directory_bytes);
-	if (!to->dir->directory)
-		return -ENOMEM;
-	int err = directory_reserve(to->dir->directory, &ks->directory_bytes);
+	int err = 0;
+
+	if (!to->node && from->dir != to->dir) {
+		if (!to->dir->directory)
+			to->dir->directory = directory_new(&ks->directory_bytes);
+		if (!to->dir->directory)
+			return -ENOMEM;
+		err = directory_reserve(to->dir->directory, &ks->directory_bytes);
+	}
 	return err ? err : node_name_reserve(name, to->name, to->len);
 }
 
@@ -155,7 +174,7 @@ static int move(struct keyspace *ks, struct op *op, struct place *from, struct p
 	if (!err)
 		err = touch_all(ks, from, to, flags);
 	if (!err && !swap)
-		err = reserve(ks, to, &name);
+		err = reserve(ks, from, to, &name);
 	if (err)
 		return err;
 	struct mutation m = { .kind = swap ? MUTATION_SWAP : MUTATION_RENAME, .has_name = true,
@@ -166,6 +185,8 @@ static int move(struct keyspace *ks, struct op *op, struct place *from, struct p
 	m.node.ctime_ns = op->now_ns;
 	if (to->node)
 		tree_attr(ks, to->node, to->slot, &m.other);
+	if (swap)
+		m.other.ctime_ns = op->now_ns;
 	err = tree_record(ks, op, &m);
 	if (err) {
 		node_name_abort(&name);

@@ -29,6 +29,7 @@ struct snapshot {
 	int lent_count;             /* R */
 	char *arena;                /* R: keys of the batch */
 	size_t arena_len, arena_cap;
+	size_t offset[SNAPSHOT_BATCH];  /* R: of an entry's key in the arena, which may still move */
 };
 
 int snapshot_begin_locked(struct keyspace *ks, struct snapshot **ret, struct snapshot_totals *ret_totals)
@@ -116,9 +117,9 @@ static void yield_preimages(struct snapshot *s, struct snapshot_batch *b)
 
 static int arena_room(struct snapshot *s, size_t len)
 {
-	if (s->arena_len + len <= s->arena_cap)
+	if (s->arena && s->arena_len + len <= s->arena_cap)
 		return 0;
-	size_t cap = (s->arena_len + len) * 2;
+	size_t cap = (s->arena_len + len) * 2 + 64;
 	char *arena = realloc(s->arena, cap);
 	if (!arena)
 		return -ENOMEM;
@@ -127,7 +128,6 @@ static int arena_room(struct snapshot *s, size_t len)
 	return 0;
 }
 
-/* Entries of the arena have their offset in .key until the arena stops moving. */
 static int yield_node(struct snapshot *s, struct snapshot_batch *b, uint32_t slot)
 {
 	struct keyspace *ks = s->ks;
@@ -137,8 +137,9 @@ static int yield_node(struct snapshot *s, struct snapshot_batch *b, uint32_t slo
 	if (arena_room(s, len) < 0)
 		return -ENOMEM;
 	tree_key_before(ks, slot, s->arena + s->arena_len + len);
+	s->offset[b->count] = s->arena_len;
 	struct snapshot_entry *e = &b->entry[b->count++];
-	*e = (struct snapshot_entry){ .expire_at_ms = expiry_of(&ks->expiry, n), .key = (char *)s->arena_len, .key_len = len };
+	*e = (struct snapshot_entry){ .expire_at_ms = expiry_of(&ks->expiry, n), .key_len = len };
 	s->arena_len += len;
 	tree_attr(ks, n, slot, &e->attr);
 	if (!node_is_dir(n)) {
@@ -169,7 +170,7 @@ int snapshot_next(struct snapshot *s, struct snapshot_batch *b)
 		more = s->at < s->top || s->first;
 		keyspace_unlock(s->ks);
 		for (int i = from; i < b->count; i++)
-			b->entry[i].key = s->arena + (size_t)b->entry[i].key;
+			b->entry[i].key = s->arena + s->offset[i];
 	}
 	/* What was yielded counts even when memory ran out behind it: the caller comes back. */
 	return b->count ? 0 : err;

@@ -229,9 +229,14 @@ void tree_detach(struct keyspace *ks, uint32_t slot, int64_t now_ns)
 	struct node *dir = node_at(&ks->nodes, n->parent);
 
 	tree_leave_directory(ks, n, slot);
+	dir->mtime_ns = dir->ctime_ns = now_ns;
+	tree_drop_name(ks, n, slot, now_ns);
+}
+
+void tree_drop_name(struct keyspace *ks, struct node *n, uint32_t slot, int64_t now_ns)
+{
 	expiry_set(&ks->expiry, &ks->nodes, slot, 0);
 	count_type(ks, n->mode, -1);
-	dir->mtime_ns = dir->ctime_ns = now_ns;
 	n->flags &= (uint8_t)~NODE_NAMED;
 	n->parent = 0;
 	n->ctime_ns = now_ns;
@@ -268,4 +273,5 @@ void tree_abort_value(struct keyspace *ks, struct value_edit *e)
 {
 	value_edit_abort(e);
 	ks->value_bytes += (uint64_t)e->memory;
+	e->memory = 0;
 }

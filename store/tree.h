@@ -76,6 +76,8 @@ void tree_birth_apply(struct keyspace *ks, struct tree_birth *b, int64_t now_ns)
 
 /* Takes the node's name away (its directory is empty, if it is one) and frees it unless the kernel holds it. */
 void tree_detach(struct keyspace *ks, uint32_t slot, int64_t now_ns);
+/* The part of it that comes when the node has left its directory. */
+void tree_drop_name(struct keyspace *ks, struct node *n, uint32_t slot, int64_t now_ns);
 /* Removes a key whose time is over, with everything that belongs to an operation. */
 int tree_expire(struct keyspace *ks, struct op *op, uint32_t slot);
 /* Likewise where a new name wants its place: -EEXIST when its time is not over. */
@@ -83,11 +85,14 @@ int tree_remove_if_over(struct keyspace *ks, struct op *op, uint32_t slot);
 /* Takes a node out of its directory's order and of the hash table; puts it into PARENT (directory_reserve() was called). */
 void tree_leave_directory(struct keyspace *ks, struct node *n, uint32_t slot);
 void tree_enter_directory(struct keyspace *ks, struct node *n, uint32_t slot, uint32_t parent);
+/* The first entry of a directory; 0: none, or no directory. */
+uint32_t tree_first_child(struct keyspace *ks, uint32_t slot);
 /* The next node of a walk over everything below TOP, parents first, AT being the one before (start with TOP); 0: no more.  The tree must not
  * change below TOP meanwhile. */
 uint32_t tree_walk_next(struct keyspace *ks, uint32_t top, uint32_t at);
 /* Replaces the value by what an edit made. */
 void tree_commit_value(struct keyspace *ks, struct node *n, struct value_edit *e, uint64_t off, const void *data, size_t len);
+/* Forgets an edit, also one that failed to begin. */
 void tree_abort_value(struct keyspace *ks, struct value_edit *e);
 
 #endif

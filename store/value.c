@@ -372,6 +372,10 @@ int value_edit_write(struct value_edit *e, struct value *v, uint64_t old_size, u
 	int err;
 
 	edit_init(e, v, old_size, old_size > end ? old_size : end);
+	e->off = off;
+	e->len = len;
+	if (len == 0 && end <= old_size)
+		return 0;
 	if (e->size <= VALUE_CHUNK)
 		return edit_flat(e);
 	err = edit_own_map(e, leaves_for(end));
@@ -432,10 +436,50 @@ int value_edit_resize(struct value_edit *e, struct value *v, uint64_t old_size, 
 	return err;
 }
 
+/* Gives chunk K back when it is all zeros: a hole reads the same. */
+static void leaf_drop_zeros(struct leaf *l, unsigned k, int64_t *memory)
+{
+	struct chunk *c = l->chunk[k];
+	if (!c || memcmp(c->bytes, zeros, VALUE_CHUNK) != 0)
+		return;
+	l->chunk[k] = NULL;
+	chunk_unref(c);
+	*memory -= (int64_t)memory_of(sizeof *c);
+}
+
+static void map_drop_empty_leaf(struct map *m, uint32_t i, int64_t *memory)
+{
+	for (int k = 0; k < VALUE_LEAF_CHUNKS; k++)
+		if (m->leaf[i]->chunk[k])
+			return;
+	leaf_unref(m->leaf[i]);
+	m->leaf[i] = NULL;
+	*memory -= (int64_t)memory_of(sizeof(struct leaf));
+}
+
+/* Undoes map_own_range() in a map that stays: a write that is refused must not leave memory behind where a hole was. */
+static void map_drop_zeros(struct map *m, uint64_t off, uint64_t len, int64_t *memory)
+{
+	for (uint64_t at = off / VALUE_CHUNK; len && at <= (off + len - 1) / VALUE_CHUNK; at++) {
+		uint64_t i = at / VALUE_LEAF_CHUNKS;
+		unsigned k = at % VALUE_LEAF_CHUNKS;
+		if (i >= m->count)
+			return;
+		if (!m->leaf[i] || !is_sole(&m->leaf[i]->ref))
+			continue;
+		leaf_drop_zeros(m->leaf[i], k, memory);
+		if (k == VALUE_LEAF_CHUNKS - 1 || at == (off + len - 1) / VALUE_CHUNK)
+			map_drop_empty_leaf(m, (uint32_t)i, memory);
+	}
+}
+
 void value_edit_abort(struct value_edit *e)
 {
-	if (e->next == e->old)
-		return;     /* what was made the value's own stays, and stays counted */
+	if (e->next == e->old) {
+		if (is_mapped(e->old) && is_sole(&e->old->ref))
+			map_drop_zeros(as_map(e->old), e->off, e->len, &e->memory);
+		return;
+	}
 	value_unref(e->next);
 	e->next = e->old;
 	e->memory = 0;

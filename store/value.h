@@ -51,15 +51,16 @@ struct value_edit {
 	struct value *next;       /* what the holder will hold; may be OLD */
 	uint64_t old_size;
 	uint64_t size;            /* after the change */
+	uint64_t off, len;        /* of a write */
 	int64_t memory;           /* by how many bytes value_memory() grows: final after commit or abort, an upper bound before */
 };
 
 /* Prepares V (OLD_SIZE bytes) for a write of LEN bytes at OFF; the size becomes the larger of OLD_SIZE and OFF + LEN.
- * 0 or -ENOMEM. */
+ * 0, or -ENOMEM: then it has ended as by value_edit_abort(). */
 int value_edit_write(struct value_edit *e, struct value *v, uint64_t old_size, uint64_t off, size_t len);
-/* Prepares V for having SIZE bytes: cut, or followed by a hole.  0 or -ENOMEM. */
+/* Prepares V for having SIZE bytes: cut, or followed by a hole.  Errors as above. */
 int value_edit_resize(struct value_edit *e, struct value *v, uint64_t old_size, uint64_t size);
-/* Forgets the change. */
+/* Forgets the change.  Chunks of zeros in the place of the write become holes, so E->memory may be below 0. */
 void value_edit_abort(struct value_edit *e);
 /* Makes it happen: copies LEN bytes of DATA to OFF (LEN 0 for a resize), gives back the reference on the old value
  * where it was replaced and returns the value to hold. */

@@ -5,20 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint32_t child_behind(const struct node *n, uint64_t cookie)
+{
+	struct directory_cursor c;
+
+	if (!node_is_dir(n) || !n->directory)
+		return 0;
+	directory_seek(n->directory, cookie, &c);
+	return directory_next(n->directory, &c, &cookie);
+}
+
+uint32_t tree_first_child(struct keyspace *ks, uint32_t slot)
+{
+	return child_behind(node_at(&ks->nodes, slot), 0);
+}
+
 uint32_t tree_walk_next(struct keyspace *ks, uint32_t top, uint32_t at)
 {
 	const struct node *n = node_at(&ks->nodes, at);
 	uint64_t after = 0;
 
 	for (;;) {
-		if (node_is_dir(n) && n->directory) {
-			struct directory_cursor c;
-			uint64_t cookie;
-			directory_seek(n->directory, after, &c);
-			uint32_t child = directory_next(n->directory, &c, &cookie);
-			if (child)
-				return child;
-		}
+		uint32_t child = child_behind(n, after);
+		if (child)
+			return child;
 		if (at == top)
 			return 0;
 		after = n->cookie;
