@@ -9,7 +9,8 @@
  * UNSEALED: a command counts when it is whole; those between MULTI and EXEC count with EXEC.
  * SEALED: commands wait in the batch until their seal says that they count.  When Redis goes on writing, those that wait lost
  * their seal to Redis's own cutting of a torn tail; Redis applied them, and so do we.
- * The end of the file in the middle of something, with nothing of ours behind it, is a torn tail; all else is damage.         */
+ * The end of the file in the middle of something, with nothing of ours behind it, is a torn tail; all else is damage.  NULs at the
+ * end of a SEALED stretch are the end of the file. */
 #include "persist/aof_batch.h"
 #include "persist/recover.h"
 #include "persist/salvage.h"
@@ -20,6 +21,7 @@
 struct aof_reader {
 	const char *data;           /* the file */
 	size_t len;
+	size_t written;             /* without NULs at the end, which a power loss may leave behind what was written */
 	struct replay *r;
 	struct aof_result *res;
 	struct error *e;
@@ -77,7 +79,7 @@ static int reader_tail(struct aof_reader *a, size_t at)
 {
 	size_t start = a->batch.count || a->in_multi ? a->batch_at : at, found;
 
-	if (salvage_find_seal(a->data, a->len, start + 1, a->res->last_seq ? a->res->last_seq + 1 : 0, &found))
+	if (salvage_find_seal(a->data, a->written, start + 1, a->res->last_seq ? a->res->last_seq + 1 : 0, &found))
 		return error_set(a->e, -EBADMSG, "%s at %llu: can't be read, but what was written after it is there (a seal at %llu): "
 		                 "damage, not a torn tail (kvfs-ctl check DIR tells more)", a->res->sealed ? "batch" : "command",
 		                 reader_offset(a, start), reader_offset(a, found));
@@ -88,14 +90,14 @@ static int reader_tail(struct aof_reader *a, size_t at)
 /* What stands at the read position is no whole command. */
 static int reader_stopped(struct aof_reader *a, int got, const char *why)
 {
-	size_t written = salvage_written(a->data, a->len);
 	const char *ignored;
 
 	if (got == RESP_MORE)
 		return reader_tail(a, a->pos);
 	if (got == -ENOMEM)
 		return error_set(a->e, got, "out of memory");
-	if (a->res->sealed && written < a->len && (written <= a->pos || reader_parse(a, a->pos, written, &ignored) == RESP_MORE))
+	if (a->res->sealed && a->written < a->len &&
+	    (a->written <= a->pos || reader_parse(a, a->pos, a->written, &ignored) == RESP_MORE))
 		return reader_tail(a, a->pos);
 	return reader_damage(a, a->batch.count || a->in_multi ? a->batch_at : a->pos, why);
 }
@@ -159,6 +161,8 @@ static int reader_seal(struct aof_reader *a)
 	struct seal s;
 	int err;
 
+	if (a->res->sealed && a->end > a->written)
+		return reader_tail(a, a->at);
 	if (seal_parse(blob->data, blob->len, &s))
 		return reader_damage(a, start, "its seal is too short or of another version");
 	if (s.crc != seal_crc(a->data + start, blob->data + blob->len))
@@ -290,7 +294,9 @@ static int reader_step(struct aof_reader *a)
 
 int aof_read(const void *data, size_t len, struct replay *r, struct aof_result *res, struct error *e)
 {
-	struct aof_reader a = { .data = data, .len = len, .r = r, .res = res, .e = e, .start_ns = r->l.now_ns };
+	struct aof_reader a = {
+		.data = data, .len = len, .written = salvage_written(data, len), .r = r, .res = res, .e = e, .start_ns = r->l.now_ns,
+	};
 	int err = 0;
 
 	res->good = 0;

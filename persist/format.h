@@ -37,7 +37,8 @@
  *      8 RESIZE        u64 size of the value
  *
  * Torn tail: a batch that the end of the last file cuts short, with no seal of a later or the same sequence number behind its start.  It
- * is cut off, a copy is kept.  Anything else that does not count is damage.
+ * is cut off, a copy is kept.  NUL bytes at the end of the file count as not there: a power loss leaves such.  Anything else that does not
+ * count is damage.
  *
  * ---- The RDB file ----
  *

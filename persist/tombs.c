@@ -20,7 +20,7 @@ static uint32_t tombs_hash(const char *key, size_t len)
 
 const char *tombs_key(const struct tombs *t, const struct tomb *tomb)
 {
-	return t->keys.data + tomb->key_at;
+	return tomb->key_len ? t->keys.data + tomb->key_at : "";
 }
 
 /* The bucket that holds KEY, or the free one where it would go. */
