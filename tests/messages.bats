@@ -21,7 +21,7 @@ costs() {
 	after=$(messages)
 	[ $((after - before)) -eq "$want" ] || {
 		echo "# $*: $((after - before)) messages instead of $want"
-		ctl info fuse
+		ctl info fuse | grep -v ':0'
 		return 1
 	}
 }
@@ -36,16 +36,27 @@ warm_up() {
 	rm "$mnt/warm"
 }
 
-@test "new key: 3" {
+# With default_permissions the kernel looks at a directory's attributes again (GETATTR) before it walks through one in which a name
+# has come or gone since.  It does so for every FUSE filesystem, and that message belongs to the change before.
+look_at_root() {
+	[ -d "$mnt/." ]
+}
+
+@test "new key: 3, and the directory is looked at again" {
 	kvfs_start
 	warm_up
+	look_at_root
 	costs 3 'echo v >"$mnt/k"'
+	costs 1 look_at_root
+	costs 0 look_at_root
+	costs 40 'for i in 0 1 2 3 4 5 6 7 8 9; do echo $i >"$mnt/k$i"; look_at_root; done'
 }
 
 @test "overwrite: 2" {
 	kvfs_start
 	warm_up
 	echo v >"$mnt/k"
+	look_at_root
 	costs 2 'echo w >"$mnt/k"'
 	costs 20 'for i in 0 1 2 3 4 5 6 7 8 9; do echo $i >"$mnt/k"; done'
 }
@@ -74,6 +85,7 @@ warm_up() {
 @test "a name that is not there is asked for once" {
 	kvfs_start
 	warm_up
+	look_at_root
 	costs 1 '[ ! -e "$mnt/none" ]'
 	costs 0 '[ ! -e "$mnt/none" ]'
 }
@@ -82,7 +94,7 @@ warm_up() {
 	kvfs_start
 	warm_up
 	echo v >"$mnt/k"
-	"$KVTOOL" try unlink "$mnt/warm" >/dev/null
+	look_at_root
 	costs 1 '"$KVTOOL" try unlink "$mnt/k" >/dev/null'
 }
 

@@ -139,19 +139,19 @@ stopped_clean() {
 }
 
 @test "mistakes end before the mount, with a sentence" {
-	run "$KVFS_BIN/kvfs" "$data" "$work/missing"
+	run kvfs_run "$data" "$work/missing"
 	[ "$status" -eq 1 ]
 	[[ $output == kvfs:*missing* ]]
 	: >"$work/file"
-	run "$KVFS_BIN/kvfs" "$data" "$work/file"
+	run kvfs_run "$data" "$work/file"
 	[ "$status" -eq 1 ]
 	[[ $output == kvfs:*file* ]]
-	run "$KVFS_BIN/kvfs" -o nonsense=1 "$data" "$mnt"
+	run kvfs_run -o nonsense=1 "$data" "$mnt"
 	[ "$status" -ne 0 ]
 	[[ $output == *nonsense* ]]
-	run "$KVFS_BIN/kvfs" "$work/no-such-data" "$mnt"
+	run kvfs_run "$work/no-such-data" "$mnt"
 	[ "$status" -eq 1 ]
-	run "$KVFS_BIN/kvfs"
+	run kvfs_run
 	[ "$status" -eq 2 ]
 	not_mounted "$mnt"
 }
@@ -159,18 +159,18 @@ stopped_clean() {
 @test "one data directory has one daemon" {
 	kvfs_start
 	mkdir "$work/second"
-	run "$KVFS_BIN/kvfs" -o start-timeout=0 "$data" "$work/second"
+	run kvfs_run -o start-timeout=0 "$data" "$work/second"
 	[ "$status" -eq 1 ]
 	not_mounted "$work/second"
 	echo value >"$mnt/k"
 	[ "$(cat "$mnt/k")" = value ]
-	run "$KVFS_BIN/kvfs" -o start-timeout=0 "$data" "$mnt"
+	run kvfs_run -o start-timeout=0 "$data" "$mnt"
 	[ "$status" -eq 1 ]
 }
 
 @test "an ini file as source: its dir is the data directory" {
 	printf '[keyspace]\ndir = %s\n[log]\nlogfile = %s\n' "$data" "$log" >"$work/kvfs.ini"
-	"$KVFS_BIN/kvfs" "$work/kvfs.ini" "$mnt" 3>&-
+	kvfs_run "$work/kvfs.ini" "$mnt"
 	echo value >"$mnt/k"
 	[ "$(findmnt -n -o SOURCE --mountpoint "$mnt")" = "$data" ]
 	kvfs_stop

@@ -8,6 +8,7 @@
 #	kvfs_stop                      kvfs-ctl umount; fails when the daemon is not gone afterwards
 #	kvfs_remount [KEY=VALUE...]    both
 #	kvfs_kill9                     SIGKILL, waits for the death, clears the dead mount away
+#	kvfs_run ARG...                the program with other arguments; what it starts is undone too
 #	kvfs_pid                       of the daemon
 #	ctl ARG...                     kvfs-ctl on this mount
 #	info FIELD                     one field of INFO
@@ -29,21 +30,29 @@ expected_warnings=()
 
 kvfs_setup() {
 	local program
+	work=
 	for program in kvfs kvfs-ctl tests/lib/kvtool; do
 		[ -x "$KVFS_BIN/$program" ] || { echo "# $KVFS_BIN/$program is missing: make test" >&2; return 1; }
 	done
-	work=$(mktemp -d "${BATS_TEST_TMPDIR:-/tmp}/kv.XXXXXX")
+	work=$(mktemp -d "${BATS_TEST_TMPDIR:?}/kv.XXXXXX") || return 1
 	data=$work/data mnt=$work/mnt log=$work/kvfs.log redis_socket=$work/redis.sock
 	mkdir "$data" "$mnt"
 	: >"$log"
+	: >"$work/pids"
 	export ASAN_OPTIONS="log_path=$work/sanitizer:detect_leaks=1:exitcode=99"
 	export UBSAN_OPTIONS="log_path=$work/sanitizer:print_stacktrace=1"
 	export TSAN_OPTIONS="log_path=$work/sanitizer:halt_on_error=0:exitcode=99"
 	umask 022
 }
 
+# Whether there is a directory of this test's own.  Nothing is unmounted, signalled or removed without one.
+_kvfs_has_work() {
+	[[ ${work:-} == /*/kv.?????? ]] && [ -d "$work" ] && [ -f "$work/pids" ]
+}
+
 kvfs_teardown() {
 	local status=0
+	_kvfs_has_work || return 0
 	_kvfs_undo
 	if [ -n "$(_unexpected_warnings)" ]; then
 		echo "# unexpected warnings in the daemon's log:"
@@ -58,22 +67,26 @@ kvfs_teardown() {
 		echo "# the daemon's log ends:"
 		tail -n 25 "$log" | sed 's/^/# /'
 	fi
-	rm -rf "$work"
+	rm -rf --one-file-system "$work"
 	return $status
 }
 
-# Everything that could outlive the test, in the order that works even after the worst.
+# Everything that could outlive the test, in the order that works even after the worst: the mounts of kvfs below $work, which ends
+# their daemons; the daemons that this test started and that are still there; its redis-server.
 _kvfs_undo() {
 	local pid target
-	for pid in $(_kvfs_daemons); do
-		kill -TERM "$pid" 2>/dev/null
-	done
-	for pid in $(_kvfs_daemons); do
-		wait_until 30 _gone "$pid" || { echo "# daemon $pid did not stop on SIGTERM"; kill -KILL "$pid"; wait_until 10 _gone "$pid"; }
-	done
-	awk -v top="$work/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r target; do
-		umount -l "$target"
-	done
+	_kvfs_has_work || return 1
+	while read -r target; do
+		[[ $target == "$work"/?* ]] || continue
+		umount "$target" 2>/dev/null || umount -l "$target"
+	done < <(awk -v top="$work/" '$0 ~ / - fuse\.kvfs / && index($5, top) == 1 { print $5 }' /proc/self/mountinfo)
+	while read -r pid; do
+		_is_ours "$pid" || continue
+		wait_until 30 _gone "$pid" && continue
+		echo "# daemon $pid did not stop when its mount went"
+		if _is_ours "$pid"; then kill -KILL "$pid"; fi
+		wait_until 10 _gone "$pid" || echo "# daemon $pid survives SIGKILL"
+	done <"$work/pids"
 	if [ -n "${redis_pid:-}" ]; then
 		kill -KILL "$redis_pid" 2>/dev/null
 		wait "$redis_pid" 2>/dev/null
@@ -82,9 +95,10 @@ _kvfs_undo() {
 	return 0
 }
 
-# The daemons of this test have its directory in their command line.
-_kvfs_daemons() {
-	pgrep -f -- "kvfs .*$work/" || true
+# Whether process PID is still the daemon that was noted under this number.
+_is_ours() {
+	[[ $1 =~ ^[0-9]+$ ]] && ! _gone "$1" && [ "$(readlink "/proc/$1/exe")" = "$(realpath "$KVFS_BIN/kvfs")" ] &&
+		tr '\0' ' ' <"/proc/$1/cmdline" | grep -qF -- "$work/"
 }
 
 _gone() {
@@ -126,7 +140,17 @@ kvfs_start() {
 	for one; do
 		options+=",${one//,/\\,}"
 	done
-	"$KVFS_BIN/kvfs" -o "$options" "$data" "$mnt" 3>&- 4>&-
+	kvfs_run -o "$options" "$data" "$mnt"
+}
+
+# kvfs_run ARG...: the program itself; notes the pid of a daemon that comes of it, by the sockets below $work.
+kvfs_run() {
+	local status=0 socket
+	"$KVFS_BIN/kvfs" "$@" 3>&- 4>&- || status=$?
+	for socket in "$work"/*/kvfs.sock; do
+		[ -S "$socket" ] && "$KVFS_BIN/kvfs-ctl" -s "$socket" info server 2>/dev/null | tr -d '\r' | sed -n 's/^process_id://p' >>"$work/pids"
+	done
+	return $status
 }
 
 kvfs_pid() {
