@@ -301,7 +301,7 @@ int aof_read(const void *data, size_t len, struct replay *r, struct aof_result *
 
 	res->good = 0;
 	res->torn = false;
-	res->sealed = false;
+	res->sealed = res->continues;
 	while (!err && !res->torn && a.pos < len)
 		err = reader_step(&a);
 	if (!err && !res->torn && (a.batch.count || a.in_multi))

@@ -1,5 +1,5 @@
 /* manifest.h -- which files make up the append-only log.  Grammar and errors: Redis 7 (redis-format.md, "Manifest grammar"): one line a file,
- * "file <name> seq <n> type <b|h|i>\n".  Pure: text to struct and back; writing it durably is log.c's. */
+ * "file <name> seq <n> type <b|h|i>\n".  Pure: text to struct and back; writing it durably is aof.c's. */
 #ifndef KVFS_PERSIST_MANIFEST_H
 #define KVFS_PERSIST_MANIFEST_H
 

@@ -18,8 +18,9 @@ int rdb_fail(struct rdb_cursor *c, const char *at, const char *what)
 
 static int fail_end(struct rdb_cursor *c, uint64_t n)
 {
-	return error_set(c->e, -EPROTO, "offset %zu: %llu bytes are announced but the file ends after %zu", (size_t)(c->p - c->start),
-	                 (unsigned long long)n, (size_t)(c->end - c->p));
+	error_set(c->e, -EPROTO, "offset %zu: %llu bytes are announced but the file ends after %zu", (size_t)(c->p - c->start),
+	          (unsigned long long)n, (size_t)(c->end - c->p));
+	return -EPROTO;
 }
 
 int rdb_take(struct rdb_cursor *c, uint64_t n, const char **ret)

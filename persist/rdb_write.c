@@ -25,6 +25,8 @@ enum {
 	RDB_PIECES = 64,
 	RDB_LZF_MIN = 21,           /* bytes of the shortest string that is compressed */
 	RDB_LZF_GAIN = 4,           /* bytes it must shrink by */
+	RDB_PROBE_MAX = 256,        /* bytes of the longest string that is looked at before it is compressed */
+	RDB_PROBE_BITS = 14,
 	RDB_SMALL_MAX = 1 << 10,    /* bytes of what is put in one go without asking for room field by field */
 };
 
@@ -197,6 +199,28 @@ static int put_plain(struct rdb_writer *w, const char *data, size_t len)
 	return 0;
 }
 
+/* Whether LZF could shrink a short string enough.  It replaces L bytes that were there before by two or three, so it can gain no more than
+ * there are places whose three bytes stood further up too; and a byte goes on top for what is not replaced.  Counting those places (a
+ * collision counts too much, never too little) costs a fraction of a compression in vain, which is what most short values are. */
+static bool may_shrink(const char *data, size_t len)
+{
+	uint64_t seen[(1 << RDB_PROBE_BITS) / 64] = {0};
+	unsigned repeats = 0;
+	size_t i;
+
+	if (len > RDB_PROBE_MAX)
+		return true;
+	for (i = 0; i + 3 < len && repeats <= RDB_LZF_GAIN; i++) {
+		uint32_t hash = (le_get32(data + i) & 0xffffff) * UINT32_C(2654435761) >> (32 - RDB_PROBE_BITS);
+		uint64_t bit = UINT64_C(1) << (hash & 63);
+
+		repeats += (seen[hash >> 6] & bit) != 0;
+		seen[hash >> 6] |= bit;
+	}
+	/* the last three bytes are not looked at, and may be one place more */
+	return repeats >= RDB_LZF_GAIN;
+}
+
 /* 1: done; 0: it does not shrink. */
 static int put_compressed(struct rdb_writer *w, const char *data, size_t len)
 {
@@ -252,7 +276,7 @@ static int put_value(struct rdb_writer *w, const struct value *v, uint64_t size)
 		value_copy_out(v, size, 0, w->gather, (size_t)size);
 		data = w->gather;
 	}
-	if (w->lzf && size >= RDB_LZF_MIN) {
+	if (w->lzf && size >= RDB_LZF_MIN && may_shrink(data, (size_t)size)) {
 		r = put_compressed(w, data, (size_t)size);
 		if (r != 0)
 			return r < 0 ? r : 0;

@@ -43,6 +43,7 @@ struct aof_result {
 	bool sealed;                    /* the file ends in a stretch of ours */
 	uint64_t last_seq, lineage;     /* in: of the files before; out */
 	uint64_t batches, commands;     /* applied */
+	bool continues;                 /* in: the bytes go on in a stretch of ours (a journal, not a file from its start) */
 	uint64_t origin;                /* in: offset of the bytes in their file, for messages */
 };
 struct loader;

@@ -87,7 +87,9 @@ static void take_string(struct take *t, const char **ret, size_t *ret_len)
 
 static size_t attr_size(uint32_t mask)
 {
-	return (size_t)(4 * __builtin_popcount(mask & ATTR_OWNER) + 8 * __builtin_popcount(mask & ATTR_STORED & ~ATTR_OWNER));
+	size_t small = (size_t)__builtin_popcount(mask & ATTR_OWNER), all = (size_t)__builtin_popcount(mask & ATTR_STORED);
+
+	return 4 * small + 8 * (all - small);
 }
 
 static char *attr_put(char *p, uint32_t mask, const struct attr_change *a)

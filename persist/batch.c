@@ -1,0 +1,128 @@
+/* batch.c -- see batch.h. */
+#include "persist/batch.h"
+#include "persist/resp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void batch_command(struct batch *b, const char *word)
+{
+	assert(b->commands < BATCH_COMMANDS);
+	b->commands++;
+	b->command[b->commands - 1].argc = 0;
+	batch_arg(b, word, strlen(word));
+}
+
+static struct batch_arg *next_arg(struct batch *b)
+{
+	int c = b->commands - 1;
+	assert(b->command[c].argc < BATCH_ARGS);
+	return &b->command[c].argv[b->command[c].argc++];
+}
+
+void batch_arg(struct batch *b, const void *data, size_t len)
+{
+	*next_arg(b) = (struct batch_arg){ .data = data, .len = len };
+}
+
+void batch_arg_value(struct batch *b, const struct value *v, uint64_t size, size_t len)
+{
+	*next_arg(b) = (struct batch_arg){ .value = v, .value_size = size, .len = len };
+}
+
+struct seal_record *batch_record(struct batch *b, enum seal_record_kind kind)
+{
+	assert(b->records < BATCH_RECORDS);
+	struct seal_record *r = &b->record[b->records++];
+	*r = (struct seal_record){ .kind = kind };
+	return r;
+}
+
+int batch_more(struct batch *b, const char *word, const struct bytes *first, const struct bytes *second)
+{
+	size_t word_len = strlen(word);
+	size_t len = resp_array_size(3) + resp_bulk_size(word_len) + resp_bulk_size(first->len) + resp_bulk_size(second->len);
+
+	if (bytes_reserve(&b->more, len) < 0)
+		return -ENOMEM;
+	char *p = b->more.data + b->more.len;
+	p = resp_write_array(p, 3);
+	p = resp_write_bulk(p, word, word_len);
+	p = resp_write_bulk(p, first->data, first->len);
+	p = resp_write_bulk(p, second->data, second->len);
+	b->more.len += len;
+	return 0;
+}
+
+static size_t commands_size(const struct batch *b)
+{
+	size_t size = b->more.len;
+
+	for (int c = 0; c < b->commands; c++) {
+		size += resp_array_size((size_t)b->command[c].argc);
+		for (int i = 0; i < b->command[c].argc; i++)
+			size += resp_bulk_size(b->command[c].argv[i].len);
+	}
+	return size;
+}
+
+static char *write_arg(char *p, const struct batch_arg *a)
+{
+	if (a->data || !a->len)
+		return resp_write_bulk(p, a->data, a->len);
+	p = resp_write_bulk_header(p, a->len);
+	value_copy_out(a->value, a->value_size, 0, p, a->len);
+	p += a->len;
+	*p++ = '\r';
+	*p++ = '\n';
+	return p;
+}
+
+/* "#TS:<seconds>" before the batch, when the second has changed: what redis-check-aof --truncate-to-timestamp looks for. */
+static int timestamp(struct encoder *e, int64_t now_ns, char *line, size_t cap)
+{
+	int64_t now_s = now_ns / 1000000000;
+
+	if (!e->timestamps || now_s <= e->last_timestamp_s)
+		return 0;
+	e->last_timestamp_s = now_s;
+	return snprintf(line, cap, "#TS:%lld\r\n", (long long)now_s);
+}
+
+int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret)
+{
+	char stamp[32];
+	size_t stamp_len = (size_t)timestamp(e, b->time_ns, stamp, sizeof stamp);
+	size_t records_len = 0;
+
+	for (int i = 0; i < b->records; i++)
+		records_len += seal_record_size(&b->record[i]);
+	size_t size = stamp_len + commands_size(b) + seal_size(records_len);
+	char *p = journal_reserve(e->journal, size);
+	if (!p) {
+		bytes_fini(&b->more);
+		return -ENOMEM;
+	}
+	char *start = p;
+	memcpy(p, stamp, stamp_len);
+	char *batch = p += stamp_len;
+	for (int c = 0; c < b->commands; c++) {
+		p = resp_write_array(p, (size_t)b->command[c].argc);
+		for (int i = 0; i < b->command[c].argc; i++)
+			p = write_arg(p, &b->command[c].argv[i]);
+	}
+	if (b->more.len)
+		memcpy(p, b->more.data, b->more.len);
+	p += b->more.len;
+	p = seal_begin(p, records_len, b->flags, (unsigned)b->records, ++e->seq, b->time_ns);
+	for (int i = 0; i < b->records; i++)
+		p = seal_put_record(p, &b->record[i]);
+	p = seal_finish(batch, p);
+	assert((size_t)(p - start) == size);
+	*ret = journal_commit(e->journal, size);
+	bytes_fini(&b->more);
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* encode.h -- from a mutation to a batch in the journal (format.h), and what is held back to be merged.
+ *
+ * `echo v > k` reaches the store as a create or a cut to nothing, then a write at 0.  Outside `appendfsync always` the first half is held
+ * back and merged with the write into one SET.  It is logged by itself when HOLD_NS have passed, by encode_flush() (fsync, the cut of a
+ * snapshot), and before any other change of that node or of a directory's name.
+ *
+ * Locks: everything with S held.                                                                                                    */
+#ifndef KVFS_PERSIST_ENCODE_H
+#define KVFS_PERSIST_ENCODE_H
+
+#include "persist/bytes.h"
+#include "persist/journal.h"
+#include "store/observer.h"
+
+enum {
+	HELD_MAX = 64,
+	HOLD_NS = 100 * 1000 * 1000,
+};
+
+struct held {
+	uint64_t id, parent;
+	bool created;               /* else cut to nothing */
+	int64_t since_ns;           /* time of the operation */
+};
+
+/*  C constant   S keyspace lock  */
+struct encoder {
+	struct keyspace *ks;        /* C */
+	struct journal *journal;    /* C */
+	uint64_t lineage;           /* C */
+	uint64_t seq;               /* S: of the last batch */
+	bool hold;                  /* S: policy allows holding back */
+	bool timestamps;            /* S: aof-timestamp-enabled */
+	int64_t last_timestamp_s;   /* S */
+	int held_count;             /* S */
+	struct held held[HELD_MAX]; /* S: in the order of time */
+	struct bytes key, other_key, records;  /* S: reused from batch to batch */
+};
+
+void encode_init(struct encoder *e, struct keyspace *ks, struct journal *j, uint64_t lineage, uint64_t last_seq);
+void encode_fini(struct encoder *e);
+
+/* Encodes M, or holds it back (m->seq stays 0).  Sets m->seq.  0 or -ENOMEM. */
+int encode_mutation(struct encoder *e, struct mutation *m);
+/* Logs what is held back for node ID (0: for all).  0 or -ENOMEM. */
+int encode_flush(struct encoder *e, uint64_t id);
+/* Logs what has been held back since before NOW_NS - HOLD_NS.  *RET_NEXT_NS: when to come again; INT64_MAX: nothing is held. */
+int encode_flush_old(struct encoder *e, int64_t now_ns, int64_t *ret_next_ns);
+/* The OPEN batch. */
+int encode_open(struct encoder *e, int64_t now_ns);
+
+#endif

@@ -1,0 +1,321 @@
+/* journal.c -- see journal.h. */
+#include "persist/journal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char magic[8] = "kvfsjrn1";
+
+/* In the shared file, as it stands in memory: it never leaves this machine, nor this boot. */
+struct header {
+	char magic[8];
+	uint64_t size;
+	uint64_t lineage;
+	_Atomic uint64_t tail, head;    /* bytes since the ring was reset */
+};
+
+enum { HEADER_SIZE = 4096 };
+
+struct block {
+	struct block *next;
+	size_t len, done;
+	char data[];
+};
+
+/*  C constant after open   S keyspace lock   L log thread   J overflow lock   a atomic  */
+struct journal {
+	struct header *header;          /* C; its fields: tail L, head S; NULL without a ring */
+	char *ring;                     /* C */
+	uint64_t size;                  /* C; 0 without a ring */
+	int dir_fd;                     /* C of the journal's directory; -1 */
+	char name[64];                  /* C */
+	size_t leftover;                /* bytes found at open; 0 after reset */
+	uint64_t leftover_lineage;
+	_Atomic uint64_t published;     /* a, written under S */
+	_Atomic uint64_t consumed;      /* a, written by L */
+	_Atomic bool overflowing;       /* a, set under S and J, cleared by L under J */
+	pthread_mutex_t lock;           /* J */
+	struct block *first, **last;    /* J */
+	struct block *reserved;         /* S: room handed out on the heap */
+	char *reserved_ring;            /* S: room handed out in the ring */
+};
+
+/* ---- open and close ---- */
+
+/* Opens the file, and trusts it only when it is ours alone. */
+static int open_file(struct journal *j, bool *ret_old, struct error *why)
+{
+	struct stat st;
+	int fd = openat(j->dir_fd, j->name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_set(why, -errno, "%s can't be opened", j->name);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1 || (st.st_mode & 077)) {
+		close(fd);
+		return error_set(why, -EPERM, "%s belongs to somebody else", j->name);
+	}
+	*ret_old = st.st_size == HEADER_SIZE + JOURNAL_SIZE;
+	if (*ret_old)
+		return fd;
+	/* Reserved, not sparse: a full tmpfs must say so here and not by a SIGBUS later. */
+	int err = st.st_size ? -ftruncate(fd, 0) : 0;
+	if (!err)
+		err = -posix_fallocate(fd, 0, HEADER_SIZE + JOURNAL_SIZE);
+	if (err) {
+		unlinkat(j->dir_fd, j->name, 0);
+		close(fd);
+		return error_set(why, err, "there is no room for %d bytes", HEADER_SIZE + JOURNAL_SIZE);
+	}
+	return fd;
+}
+
+static int map_file(struct journal *j, int fd)
+{
+	size_t total = HEADER_SIZE + 2 * (size_t)JOURNAL_SIZE;
+	char *at = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	if (mmap(at, HEADER_SIZE + JOURNAL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+	    mmap(at + HEADER_SIZE + JOURNAL_SIZE, JOURNAL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, HEADER_SIZE) ==
+	        MAP_FAILED) {
+		int err = -errno;
+		munmap(at, total);
+		return err;
+	}
+	j->header = (struct header *)at;
+	j->ring = at + HEADER_SIZE;
+	j->size = JOURNAL_SIZE;
+	return 0;
+}
+
+static void find_leftover(struct journal *j)
+{
+	const struct header *h = j->header;
+	uint64_t tail = atomic_load(&h->tail), head = atomic_load(&h->head);
+
+	if (memcmp(h->magic, magic, sizeof magic) != 0 || h->size != j->size || tail > head || head - tail > j->size)
+		return;
+	j->leftover = head - tail;
+	j->leftover_lineage = h->lineage;
+}
+
+static int open_ring(struct journal *j, const char *journal_dir, int dir_fd, struct error *why)
+{
+	struct stat st;
+	bool old;
+
+	if (fstat(dir_fd, &st) < 0)
+		return error_set(why, -errno, "the data directory can't be read");
+	/* Named by what the data directory is, so that the next daemon on it finds the ring whatever path it came by. */
+	snprintf(j->name, sizeof j->name, "kvfs-%llx-%llx.journal", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	j->dir_fd = open(journal_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (j->dir_fd < 0)
+		return error_set(why, -errno, "it can't be opened");
+	int fd = open_file(j, &old, why);
+	if (fd < 0)
+		return fd;
+	int err = map_file(j, fd);
+	close(fd);
+	if (err)
+		return error_set(why, err, "%s can't be mapped", j->name);
+	if (old)
+		find_leftover(j);
+	return 0;
+}
+
+int journal_open(const char *journal_dir, int dir_fd, struct error *ret_why, struct journal **ret)
+{
+	struct journal *j = calloc(1, sizeof *j);
+	if (!j)
+		return -ENOMEM;
+	j->dir_fd = -1;
+	j->last = &j->first;
+	pthread_mutex_init(&j->lock, NULL);
+	if (journal_dir[0] && open_ring(j, journal_dir, dir_fd, ret_why) < 0)
+		error_prepend(ret_why, 0, "journal-dir %s", journal_dir);
+	atomic_store(&j->overflowing, j->size == 0);
+	*ret = j;
+	return 0;
+}
+
+const char *journal_leftover(const struct journal *j, size_t *ret_len, uint64_t *ret_lineage)
+{
+	*ret_len = j->leftover;
+	*ret_lineage = j->leftover_lineage;
+	return j->leftover ? j->ring + atomic_load(&j->header->tail) % j->size : NULL;
+}
+
+void journal_reset(struct journal *j, uint64_t lineage)
+{
+	j->leftover = 0;
+	if (!j->header)
+		return;
+	/* Died in between: no magic, nothing left. */
+	memset(j->header->magic, 0, sizeof j->header->magic);
+	atomic_store(&j->header->tail, 0);
+	atomic_store(&j->header->head, 0);
+	j->header->size = j->size;
+	j->header->lineage = lineage;
+	atomic_thread_fence(memory_order_seq_cst);
+	memcpy(j->header->magic, magic, sizeof magic);
+}
+
+void journal_close(struct journal *j, bool remove)
+{
+	if (!j)
+		return;
+	if (j->header) {
+		munmap(j->header, HEADER_SIZE + 2 * (size_t)JOURNAL_SIZE);
+		if (remove)
+			unlinkat(j->dir_fd, j->name, 0);
+	}
+	if (j->dir_fd >= 0)
+		close(j->dir_fd);
+	while (j->first) {
+		struct block *b = j->first;
+		j->first = b->next;
+		free(b);
+	}
+	free(j->reserved);
+	pthread_mutex_destroy(&j->lock);
+	free(j);
+}
+
+/* ---- writing ---- */
+
+static char *reserve_on_heap(struct journal *j, size_t len)
+{
+	free(j->reserved);
+	j->reserved_ring = NULL;
+	j->reserved = malloc(sizeof *j->reserved + len);
+	if (!j->reserved)
+		return NULL;
+	*j->reserved = (struct block){ 0 };
+	return j->reserved->data;
+}
+
+char *journal_reserve(struct journal *j, size_t len)
+{
+	if (atomic_load_explicit(&j->overflowing, memory_order_acquire))
+		return reserve_on_heap(j, len);
+	uint64_t head = atomic_load_explicit(&j->header->head, memory_order_relaxed);
+	uint64_t tail = atomic_load_explicit(&j->header->tail, memory_order_acquire);
+	if (len > j->size - (head - tail))
+		return reserve_on_heap(j, len);
+	j->reserved_ring = j->ring + head % j->size;
+	return j->reserved_ring;
+}
+
+uint64_t journal_commit(struct journal *j, size_t len)
+{
+	uint64_t end = atomic_load_explicit(&j->published, memory_order_relaxed) + len;
+
+	if (j->reserved_ring) {
+		uint64_t head = atomic_load_explicit(&j->header->head, memory_order_relaxed);
+		j->reserved_ring = NULL;
+		atomic_store_explicit(&j->header->head, head + len, memory_order_release);
+	} else {
+		struct block *b = j->reserved;
+		assert(b);
+		j->reserved = NULL;
+		b->len = len;
+		pthread_mutex_lock(&j->lock);
+		atomic_store_explicit(&j->overflowing, true, memory_order_release);
+		*j->last = b;
+		j->last = &b->next;
+		pthread_mutex_unlock(&j->lock);
+	}
+	atomic_store(&j->published, end);
+	return end;
+}
+
+uint64_t journal_published(const struct journal *j)
+{
+	return atomic_load(&j->published);
+}
+
+uint64_t journal_consumed(const struct journal *j)
+{
+	return atomic_load(&j->consumed);
+}
+
+uint64_t journal_kept(const struct journal *j)
+{
+	/* While it overflows, what the ring still holds is kept too, but nobody needs to know it exactly. */
+	uint64_t published = atomic_load(&j->published);
+	return atomic_load(&j->overflowing) ? atomic_load(&j->consumed) : published;
+}
+
+uint64_t journal_ring_size(const struct journal *j)
+{
+	return j->size;
+}
+
+/* ---- reading ---- */
+
+static size_t ring_filled(const struct journal *j)
+{
+	if (!j->header)
+		return 0;
+	return atomic_load_explicit(&j->header->head, memory_order_acquire) - atomic_load_explicit(&j->header->tail, memory_order_relaxed);
+}
+
+size_t journal_peek(struct journal *j, uint64_t limit, const char **ret)
+{
+	uint64_t at = atomic_load(&j->consumed);
+	size_t len = ring_filled(j);
+
+	if (len) {
+		*ret = j->ring + atomic_load_explicit(&j->header->tail, memory_order_relaxed) % j->size;
+	} else {
+		pthread_mutex_lock(&j->lock);
+		/* The ring is looked at again: it may have filled before the writer began to overflow. */
+		struct block *b = ring_filled(j) ? NULL : j->first;
+		pthread_mutex_unlock(&j->lock);
+		if (!b)
+			return 0;
+		*ret = b->data + b->done;
+		len = b->len - b->done;
+	}
+	return len < limit - at ? len : limit - at;
+}
+
+static void consume_block(struct journal *j, size_t len)
+{
+	struct block *b = j->first;
+
+	b->done += len;
+	assert(b->done <= b->len);
+	if (b->done < b->len)
+		return;
+	pthread_mutex_lock(&j->lock);
+	j->first = b->next;
+	if (!j->first) {
+		j->last = &j->first;
+		/* Empty here, and empty the ring is: the writer may use it again. */
+		if (j->size)
+			atomic_store_explicit(&j->overflowing, false, memory_order_release);
+	}
+	pthread_mutex_unlock(&j->lock);
+	free(b);
+}
+
+void journal_consume(struct journal *j, size_t len)
+{
+	if (!len)
+		return;
+	/* First the count, then the room: who sees the journal no longer overflowing sees the count that goes with it. */
+	atomic_fetch_add(&j->consumed, len);
+	if (ring_filled(j))
+		atomic_fetch_add_explicit(&j->header->tail, len, memory_order_release);
+	else
+		consume_block(j, len);
+}

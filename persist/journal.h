@@ -1,0 +1,55 @@
+/* journal.h -- the bytes on their way from an operation to the log file.
+ *
+ * One writer (whoever holds S) and one reader (the log thread) share a ring of memory that outlives the daemon: a file on a tmpfs, mapped
+ * twice in a row so that a batch is contiguous wherever it begins.
+ *
+ *      shared file    [header 4096: magic, size, lineage, tail, head][ring .........]
+ *      mapped         [header][ring .........][the same ring .........]
+ *      positions      tail <= head <= tail + size; the log file has all before tail
+ *
+ * A batch in the ring survives the death of the daemon: head moves only when it is whole, and the next start finds what the log file
+ * lacks between tail and head.  A batch that finds no room goes to the overflow, a list on the heap, and so do all after it until the log
+ * thread has emptied it: those are kept only once they are written, and the replies wait (persist.h: KEPT).  So memory is bounded by the ring
+ * and one request for each waiting client.  Without a ring (no tmpfs) everything takes that way.
+ *
+ * A position counts bytes since the start, ring and overflow alike: it is what persist.h calls a sequence number to wait for; 0 is none.
+ *
+ * Locks: reserve and commit under S; peek and consume by the log thread; the overflow has a lock of its own, J, held for a few
+ * instructions.  S comes before J, nothing behind it.                                                                                   */
+#ifndef KVFS_PERSIST_JOURNAL_H
+#define KVFS_PERSIST_JOURNAL_H
+
+#include "persist/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct journal;
+
+enum { JOURNAL_SIZE = 4 << 20 };
+
+/* Opens or makes the ring for the data directory DIR_FD in JOURNAL_DIR ("": none).  What a dead daemon left is kept until journal_reset().
+ * When the place can't be used *RET_WHY says so (E's text) and the journal works without a ring.  -ENOMEM. */
+int journal_open(const char *journal_dir, int dir_fd, struct error *ret_why, struct journal **ret);
+/* The bytes a dead daemon left and by which keyspace; borrowed until journal_reset().  Length 0: none. */
+const char *journal_leftover(const struct journal *j, size_t *ret_len, uint64_t *ret_lineage);
+/* Starts empty for this keyspace. */
+void journal_reset(struct journal *j, uint64_t lineage);
+/* REMOVE: the log file has everything, the ring goes away. */
+void journal_close(struct journal *j, bool remove);
+
+/* Room for LEN bytes, NULL without memory.  Nothing is visible before commit; a reserve without commit is forgotten by the next. */
+char *journal_reserve(struct journal *j, size_t len);
+/* The first LEN bytes of the room become a batch; returns the position behind it. */
+uint64_t journal_commit(struct journal *j, size_t len);
+
+uint64_t journal_published(const struct journal *j);   /* behind the last batch */
+uint64_t journal_kept(const struct journal *j);        /* all before it survives the daemon's death */
+uint64_t journal_consumed(const struct journal *j);    /* all before it was consumed */
+uint64_t journal_ring_size(const struct journal *j);
+
+/* Bytes next to be written, contiguous, up to position LIMIT at most; 0: none.  Borrowed until consumed. */
+size_t journal_peek(struct journal *j, uint64_t limit, const char **ret);
+void journal_consume(struct journal *j, size_t len);
+
+#endif

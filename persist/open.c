@@ -1,0 +1,252 @@
+/* open.c -- from a data directory to a running engine: lock, recover, take over what a dead daemon left in the journal, open the log. */
+#include "persist/engine.h"
+#include "persist/recover.h"
+#include "persist/replay.h"
+#include "persist/resp.h"
+#include "persist/seal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the data directory ---- */
+
+static int lock_dir(struct persist *p, struct error *e)
+{
+	const char *dir = p->config->dir;
+
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return error_set(e, -errno, "dir %s: it does not exist and can't be made: %s", dir, strerror(errno));
+	p->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir_fd < 0)
+		return error_set(e, -errno, "dir %s: it can't be opened: %s", dir, strerror(errno));
+	if (flock(p->dir_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return error_set(e, -EWOULDBLOCK, "dir %s: another kvfs holds it", dir);
+	return error_set(e, -errno, "dir %s: it can't be locked: %s", dir, strerror(errno));
+}
+
+/* Snapshots that were being written when a daemon died. */
+static void remove_stale_dumps(struct persist *p)
+{
+	int fd = openat(p->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (struct dirent *x; (x = readdir(d));) {
+		size_t len = strlen(x->d_name), digits = strspn(x->d_name + (len > 5 ? 5 : 0), "0123456789");
+		if (len > 9 && strncmp(x->d_name, "temp-", 5) == 0 && digits == len - 9 && strcmp(x->d_name + len - 4, ".rdb") == 0)
+			p->disk->unlink(p->disk->ctx, p->dir_fd, x->d_name);
+	}
+	closedir(d);
+}
+
+/* ---- what a dead daemon left in the journal ---- */
+
+/* Offset of the batch after the one numbered LAST_SEQ; -EBADMSG when the bytes do not go on from there. */
+static int64_t find_next(const char *data, size_t len, uint64_t last_seq)
+{
+	struct resp_limits limits = { .args_max = 1 << 20, .arg_max = UINT32_MAX };
+	struct resp_command c = { 0 };
+	int64_t ret = -EBADMSG;
+	uint64_t first = 0;
+	const char *why;
+	size_t at = 0, used, begin = 0;
+
+	while (at < len && data[at] == '#' && memchr(data + at, '\n', len - at))
+		at = (size_t)((const char *)memchr(data + at, '\n', len - at) - data) + 1;
+	while (at < len && resp_parse(data + at, len - at, &limits, false, &c, &used, &why) == RESP_OK) {
+		struct seal s;
+		at += used;
+		if (c.argc != 2 || !resp_is(&c.argv[0], "ECHO") || !seal_is(c.argv[1].data, c.argv[1].len))
+			continue;
+		if (seal_parse(c.argv[1].data, c.argv[1].len, &s) < 0)
+			break;
+		if (!first && s.seq > last_seq + 1)
+			break;
+		first = s.seq;
+		if (s.seq == last_seq + 1) {
+			ret = (int64_t)begin;
+			break;
+		}
+		while (at < len && data[at] == '#' && memchr(data + at, '\n', len - at))
+			at = (size_t)((const char *)memchr(data + at, '\n', len - at) - data) + 1;
+		begin = at;
+	}
+	if (ret < 0 && at == len && first)
+		ret = (int64_t)len;    /* the log has them all */
+	resp_command_fini(&c);
+	return ret;
+}
+
+static int replay_leftover(struct persist *p, const char *data, size_t len, struct recovery *r, struct error *e)
+{
+	struct aof_result res = { .continues = true, .last_seq = r->last_seq, .lineage = r->lineage };
+	struct replay replay;
+
+	int err = replay_init(&replay, p->ks, p->config->uid, p->config->gid, p->disk->now_ns(p->disk->ctx));
+	if (err)
+		return error_set(e, err, "out of memory");
+	replay.skip_non_strings = p->config->skip_non_strings;
+	err = aof_read(data, len, &replay, &res, e);
+	if (!err && (res.torn || res.good != len))
+		err = error_set(e, -EBADMSG, "it ends in the middle of a batch");
+	if (!err)
+		err = aof_append(&p->log, data, len);
+	if (!err)
+		err = aof_sync(&p->log);
+	if (err)
+		error_prepend(e, err, "journal of the daemon that died");
+	else
+		r->last_seq = res.last_seq;
+	replay_fini(&replay);
+	return err;
+}
+
+/* Batches that were acknowledged and had not reached the file: they are appended to it and applied. */
+static int take_leftover(struct persist *p, struct recovery *r, struct error *e)
+{
+	uint64_t lineage;
+	size_t len;
+	const char *data = journal_leftover(p->journal, &len, &lineage);
+
+	if (!len)
+		return 0;
+	if (r->source != RECOVER_AOF || lineage != r->lineage) {
+		engine_log(p, PERSIST_WARNING, "a journal of %zu bytes from another keyspace was found for this directory: ignored", len);
+		return 0;
+	}
+	int64_t at = find_next(data, len, r->last_seq);
+	if (at < 0) {
+		engine_log(p, PERSIST_WARNING, "the journal of the daemon that died does not go on where the log ends (batch %llu): ignored",
+		           (unsigned long long)r->last_seq);
+		return 0;
+	}
+	if ((size_t)at == len)
+		return 0;
+	int err = replay_leftover(p, data + at, len - (size_t)at, r, e);
+	if (!err)
+		engine_log(p, PERSIST_INFO, "%zu bytes of changes that the last daemon had acknowledged but not written were recovered",
+		           len - (size_t)at);
+	return err;
+}
+
+/* ---- the log ---- */
+
+static uint64_t random_lineage(void)
+{
+	uint64_t x = 0;
+
+	while (x == 0)
+		if (getrandom(&x, sizeof x, 0) != sizeof x)
+			x = 0;
+	return x;
+}
+
+static int open_log(struct persist *p, struct recovery *r, struct error *e)
+{
+	struct error why = { 0 };
+
+	int err = journal_open(p->config->journal_dir, p->dir_fd, &why, &p->journal);
+	if (err)
+		return error_set(e, err, "out of memory");
+	if (why.text[0])
+		engine_log(p, PERSIST_WARNING, "%s: replies wait for the log file instead", why.text);
+	err = aof_open_dir(&p->log, p->dir_fd, p->config->appenddirname, e);
+	if (err)
+		return err;
+	uint64_t lineage = r->lineage ? r->lineage : random_lineage();
+	if (r->source == RECOVER_AOF) {
+		err = aof_resume(&p->log, &r->manifest, r->last_incr_size, r->base_size, e);
+		if (!err)
+			err = take_leftover(p, r, e);
+		encode_init(&p->encoder, p->ks, p->journal, lineage, r->last_seq);
+	} else {
+		/* Nothing may be in the log's place before it holds everything. */
+		encode_init(&p->encoder, p->ks, p->journal, lineage, r->last_seq);
+		err = jobs_first_base(p, e);
+	}
+	if (err)
+		return err;
+	journal_reset(p->journal, lineage);
+	p->encoder.timestamps = p->config->aof_timestamp_enabled;
+	p->encoder.hold = p->config->appendfsync != FSYNC_ALWAYS;
+	err = encode_open(&p->encoder, p->disk->now_ns(p->disk->ctx));
+	if (!err)
+		err = engine_drain(p);
+	return err ? error_set(e, err, "the log can't be written: %s", strerror(-err)) : 0;
+}
+
+static void init(struct persist *p, const struct persist_config *config, struct keyspace *ks, const struct persist_port *port)
+{
+	pthread_condattr_t attr;
+
+	p->config = config;
+	p->ks = ks;
+	p->port = *port;
+	p->disk = port->disk ? port->disk : disk_real();
+	p->dir_fd = -1;
+	p->rules = config->save;
+	atomic_store(&p->fsync_policy, config->appendfsync);
+	atomic_store(&p->wake_at, UINT64_MAX);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	aof_init(&p->log, p->disk, config->appendfilename);
+	p->info.rdb_last_bgsave_ok = p->info.aof_last_bgrewrite_ok = p->info.aof_last_write_ok = true;
+	p->info.rdb_last_bgsave_time_sec = p->info.aof_last_rewrite_time_sec = -1;
+	p->info.rdb_last_save_time = p->disk->now_ns(p->disk->ctx) / SECOND_NS;
+}
+
+static int open_all(struct persist *p, struct error *e)
+{
+	struct recovery r = { 0 };
+
+	int err = lock_dir(p, e);
+	if (err)
+		return err;
+	remove_stale_dumps(p);
+	err = recover(p->config, p->dir_fd, p->ks, &p->port, &r, e);
+	if (!err) {
+		p->report = r.report;
+		r.report = (struct bytes){ 0 };
+		p->info.rdb_last_load_keys_loaded = r.keys_loaded;
+		p->info.rdb_last_load_keys_expired = r.keys_expired;
+		if (p->config->appendonly)
+			err = open_log(p, &r, e);
+		if (!err && bytes_add(&p->report, "", 1) < 0)
+			err = error_set(e, -ENOMEM, "out of memory");
+	}
+	recovery_fini(&r);
+	if (!err)
+		engine_observe(p);
+	return err;
+}
+
+int persist_open(const struct persist_config *config, struct keyspace *ks, const struct persist_port *port, struct error *e,
+                 struct persist **ret)
+{
+	struct persist *p = calloc(1, sizeof *p);
+	if (!p)
+		return error_set(e, -ENOMEM, "out of memory");
+	init(p, config, ks, port);
+	int err = open_all(p, e);
+	if (err) {
+		persist_close(p);
+		return err;
+	}
+	*ret = p;
+	return 0;
+}

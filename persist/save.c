@@ -1,0 +1,124 @@
+/* save.c -- see save.h. */
+#include "persist/save.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+int save_begin_locked(struct save *s)
+{
+	s->fd = -1;
+	return snapshot_begin_locked(s->ks, &s->snapshot, &s->totals);
+}
+
+static int sink(void *ctx, const void *data, size_t len)
+{
+	struct save *s = ctx;
+	size_t done;
+
+	if (atomic_load_explicit(&s->abort, memory_order_relaxed))
+		return -ECANCELED;
+	int err = disk_write_all(s->disk, s->fd, data, len, &done);
+	s->size += done;
+	return err;
+}
+
+static void delay(int64_t us)
+{
+	struct timespec t = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
+	nanosleep(&t, NULL);
+}
+
+static int write_entries(struct save *s, struct rdb_writer *w)
+{
+	struct snapshot_batch *b = malloc(sizeof *b);
+	if (!b)
+		return -ENOMEM;
+	int err;
+	while (!(err = snapshot_next(s->snapshot, b)) && b->count) {
+		for (int i = 0; i < b->count && !err; i++) {
+			err = rdb_writer_entry(w, &b->entry[i]);
+			if (s->key_delay_us)
+				delay(s->key_delay_us);
+			if (!err && atomic_load_explicit(&s->abort, memory_order_relaxed))
+				err = -ECANCELED;
+		}
+		if (err)
+			break;
+		atomic_fetch_add_explicit(&s->processed, (uint64_t)b->count, memory_order_relaxed);
+		uint64_t memory = snapshot_memory(s->snapshot);
+		if (memory > atomic_load_explicit(&s->memory_peak, memory_order_relaxed))
+			atomic_store_explicit(&s->memory_peak, memory, memory_order_relaxed);
+	}
+	free(b);
+	return err;
+}
+
+static int write_file(struct save *s)
+{
+	struct rdb_writer *w;
+
+	int err = rdb_writer_new(&s->rdb, sink, s, &w);
+	if (err)
+		return err;
+	err = rdb_writer_begin(w, &s->totals);
+	if (!err)
+		err = write_entries(s, w);
+	if (!err)
+		err = rdb_writer_end(w);
+	rdb_writer_free(w);
+	return err ? err : s->disk->fdatasync(s->disk->ctx, s->fd);
+}
+
+int save_run(struct save *s)
+{
+	const struct disk *d = s->disk;
+
+	int err = s->fd = d->open(d->ctx, s->dir_fd, s->temp.data, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	if (err >= 0) {
+		err = write_file(s);
+		int closed = d->close(d->ctx, s->fd);
+		if (!err)
+			err = closed;
+		if (!err && s->kind == SAVE_DUMP)
+			err = d->rename(d->ctx, s->dir_fd, s->temp.data, s->dir_fd, s->name);
+		if (err)
+			d->unlink(d->ctx, s->dir_fd, s->temp.data);
+		else if (s->kind == SAVE_DUMP)
+			err = d->fsync_dir(d->ctx, s->dir_fd);
+	}
+	s->err = err < 0 ? err : 0;
+	return s->err;
+}
+
+static void *save_thread(void *arg)
+{
+	struct save *s = arg;
+
+	/* The ones who wait for a reply come first. */
+	setpriority(PRIO_PROCESS, 0, 5);
+	save_run(s);
+	void (*on_finished)(void *ctx) = s->on_finished;
+	void *ctx = s->ctx;
+	atomic_store(&s->finished, true);
+	on_finished(ctx);
+	return NULL;
+}
+
+int save_start(struct save *s)
+{
+	int err = -pthread_create(&s->thread, NULL, save_thread, s);
+	s->has_thread = !err;
+	return err;
+}
+
+void save_fini(struct save *s)
+{
+	if (s->has_thread)
+		pthread_join(s->thread, NULL);
+	snapshot_end(s->snapshot);
+	bytes_fini(&s->temp);
+	*s = (struct save){ .kind = SAVE_NONE };
+}
