@@ -25,6 +25,11 @@
 void *BEHIND(malloc)(size_t size);
 void BEHIND(free)(void *p);
 
+/* Runs before a sanitizer is ready. */
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((no_sanitize("address", "thread", "memory", "undefined"))), apply_to = function)
+#endif
+
 #define MAGIC 0x6b76667362792121u
 
 struct header {
@@ -86,7 +91,7 @@ void *malloc(size_t size)
 }
 
 /* A block that came from before this was linked in, or from memalign(), has no header. */
-__attribute__((no_sanitize("address", "thread"))) static struct header *header_of(void *p)
+static struct header *header_of(void *p)
 {
 	struct header *h = (struct header *)p - 1;
 	return h->magic == MAGIC ? h : NULL;
@@ -132,3 +137,7 @@ void *realloc(void *old, size_t size)
 	free(old);
 	return p;
 }
+
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
