@@ -48,22 +48,25 @@ int bytes_add(struct bytes *b, const void *data, size_t len)
 
 int bytes_addf(struct bytes *b, const char *fmt, ...)
 {
-	va_list ap;
-	int n, r;
+	size_t room = b->cap - b->len;
+	va_list ap, again;
+	int n, r = 0;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	va_copy(again, ap);
+	n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap);
 	if (n < 0)
-		return -ENOMEM;
-	r = bytes_reserve(b, (size_t)n + 1);
-	if (r < 0)
-		return r;
-	va_start(ap, fmt);
-	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+		r = -ENOMEM;
+	if (r == 0 && (size_t)n >= room) {
+		r = bytes_reserve(b, (size_t)n + 1);
+		if (r == 0)
+			vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+	}
+	va_end(again);
 	va_end(ap);
-	b->len += (size_t)n;
-	return 0;
+	if (r == 0)
+		b->len += (size_t)n;
+	return r;
 }
 
 void bytes_drop_front(struct bytes *b, size_t n)

@@ -129,7 +129,7 @@ static CLMUL uint64_t crc64_by_clmul(uint64_t crc, const unsigned char *p, size_
 	const __m128i block = crc64_load((const unsigned char *)crc64_fold_block);
 	unsigned char rest[CRC_LANE];
 	__m128i reg[CRC_LANES];
-	int i;
+	size_t i;
 
 	for (i = 0; i < CRC_LANES; i++)
 		reg[i] = crc64_load(p + i * CRC_LANE);

@@ -10,7 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PAIRS_MIN = 3, QUOTE_SHOWN = 128 };
+enum {
+	WORDS_MIN = 6,      /* three pairs */
+	QUOTE_SHOWN = 128,
+};
 
 /* ---- the struct ---- */
 
@@ -219,7 +222,7 @@ static int take_pairs(struct manifest_file *f, const struct resp_command *words,
 	size_t i;
 	int r = 0;
 
-	if (words->argc % 2 != 0 || words->argc < 2 * PAIRS_MIN)
+	if (words->argc % 2 != 0 || words->argc < WORDS_MIN)
 		return error_set(e, -EINVAL, "expected \"file NAME seq N type b|h|i\"");
 	for (i = 0; i < words->argc && r == 0; i += 2) {
 		const struct resp_arg *name = &words->argv[i], *value = name + 1;
@@ -283,7 +286,7 @@ static int parse_line(struct manifest *m, const char *line, size_t len, struct r
 	r = take_pairs(&f, words, e);
 	if (r == 0)
 		r = check_order(m, &f, e);
-	if (r == 0 && manifest_add(m, f.name, f.seq, f.type) < 0)
+	if (r == 0 && (!f.name || manifest_add(m, f.name, f.seq, f.type) < 0))
 		r = error_set(e, -ENOMEM, "out of memory");
 	free(f.name);
 	return r;

@@ -99,7 +99,7 @@ static int take_integer(struct rdb_cursor *c, unsigned encoding, struct rdb_stri
 	if (r < 0)
 		return r;
 	if (encoding == RDB_ENC_INT8)
-		n = (int8_t)*p;
+		n = ((unsigned char)*p ^ 0x80) - 0x80;  /* extends the sign */
 	else if (encoding == RDB_ENC_INT16)
 		n = (int16_t)le_get16(p);
 	else
