@@ -197,7 +197,7 @@ static int cut_tail(struct recover *rc, int dir_fd, const char *name, const stru
 	if (err)
 		return err;
 	err = cut_file(rc, dir_fd, name, size);
-	if (!err && bytes_addf(&rc->out->report, "%s: the last %llu bytes were torn and are cut off; a copy is in %s\n", name, rest, copy))
+	if (!err && bytes_addf(&rc->out->report, "%s: the last %llu bytes were torn and are cut off; a copy is beside it, %s\n", name, rest, copy))
 		err = error_set(rc->e, -ENOMEM, "out of memory");
 	free(copy);
 	return err;
@@ -389,7 +389,7 @@ static int recover_finish(struct recover *rc, struct keyspace *ks)
 
 	if (err)
 		return err;
-	if (out->keys_expired && bytes_addf(&out->report, "%llu keys had expired and were left out\n", (unsigned long long)out->keys_expired))
+	if (out->keys_expired && bytes_addf(&out->report, "keys left out because their time is over: %llu\n", (unsigned long long)out->keys_expired))
 		return error_set(rc->e, -ENOMEM, "out of memory");
 	keyspace_usage(ks, &u);
 	out->keys_loaded = u.keys;

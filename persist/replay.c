@@ -317,7 +317,7 @@ int replay_finish(struct replay *r, struct bytes *report, struct error *e)
 		bytes_fini(&text);
 		return err;
 	}
-	if (r->tombs.types && bytes_addf(report, "%llu keys of other types were left out (skip-non-strings)\n",
+	if (r->tombs.types && bytes_addf(report, "keys of other types left out (skip-non-strings): %llu\n",
 	                                 (unsigned long long)r->tombs.types))
 		return error_set(e, -ENOMEM, "out of memory");
 	return 0;
