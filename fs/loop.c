@@ -116,7 +116,8 @@ static void call_another(struct loop *l)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* Holding the lead: polls the device without sleeping.  As receive(). */
+/* Holding the lead, after a look that found nothing: polls the device without sleeping.  The CPU is offered away first, since whoever is
+ * to send the next request may wait for this very one.  As receive(). */
 static int spin(struct reader *r)
 {
 	struct loop *l = r->loop;
@@ -124,10 +125,10 @@ static int spin(struct reader *r)
 	int n;
 
 	do {
+		sched_yield();
 		n = receive(r);
 		if (n != -EAGAIN || atomic_load_explicit(&l->stop, memory_order_relaxed))
 			return n;
-		sched_yield();
 	} while (now_ns() < until);
 	return -EAGAIN;
 }
