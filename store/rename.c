@@ -58,11 +58,17 @@ static int check(struct keyspace *ks, struct op *op, const struct place *from, s
 	return 0;
 }
 
+static int64_t key_len_at(struct keyspace *ks, const struct place *p)
+{
+	int64_t dir_len = p->dir_slot == ROOT_SLOT ? 0 : tree_key_len(ks, p->dir_slot) + 1;
+	return dir_len + (int64_t)p->len;
+}
+
 /* A key must stay one that a loader accepts, also those below a directory that moves. */
 static int check_length(struct keyspace *ks, const struct place *from, const struct place *to)
 {
 	int64_t old_len = tree_key_len(ks, from->slot);
-	int64_t grow = tree_key_len(ks, to->dir_slot) + 1 + (int64_t)to->len - old_len;
+	int64_t grow = key_len_at(ks, to) - old_len;
 	if (old_len + grow > KEYSPACE_KEY_MAX)
 		return -ENAMETOOLONG;
 	if (grow <= 0 || !node_is_dir(from->node))

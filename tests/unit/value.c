@@ -1,0 +1,208 @@
+/* A value keeps its bytes for whoever holds it, holes cost nothing, and a change that fails leaves no trace: not a byte, not in what
+ * is counted.  By cases at the boundaries of chunks and leaves, each also with the k-th allocation failing, for each k.              */
+#include "store/value.h"
+#include "tests/lib/malloc_fail.h"
+#include "tests/lib/tap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { LEAF = VALUE_CHUNK * VALUE_LEAF_CHUNKS, LIMIT = LEAF * 2 + 100000 };
+
+static char plain[LIMIT], got[LIMIT], data[LIMIT];
+
+struct subject {
+	struct value *v;
+	uint64_t size, memory;
+};
+
+static bool holds(const struct subject *s, const char *want)
+{
+	value_copy_out(s->v, s->size, 0, got, s->size);
+	return memcmp(got, want, s->size) == 0 && value_memory(s->v, s->size) == s->memory;
+}
+
+/* A write (LEN > 0) or a resize to OFF, of S and of the plain bytes. */
+static int change(struct subject *s, uint64_t off, size_t len)
+{
+	struct value_edit e;
+	int err = len ? value_edit_write(&e, s->v, s->size, off, len) : value_edit_resize(&e, s->v, s->size, off);
+
+	if (err) {
+		s->memory += (uint64_t)e.memory;
+		return err;
+	}
+	s->v = value_edit_commit(&e, off, data, len);
+	s->memory += (uint64_t)e.memory;
+	uint64_t end = len ? off + len : off;
+	if (end > s->size)
+		memset(plain + s->size, 0, end - s->size);
+	if (len)
+		memcpy(plain + off, data, len);
+	s->size = e.size;
+	return 0;
+}
+
+static void drop(struct subject *s)
+{
+	value_unref(s->v);
+	*s = (struct subject){ 0 };
+}
+
+struct step { uint64_t off; size_t len; };   /* len 0: resize to off */
+
+static const struct step script[] = {
+	{ 0, 100 }, { 100, 1 }, { 50, 300 }, { VALUE_CHUNK - 1, 1 }, { VALUE_CHUNK, 1 }, { 3, 0 }, { 20, 0 }, { VALUE_CHUNK + 1, 0 },
+	{ VALUE_CHUNK - 5, 10 }, { LEAF - 3, 6 }, { LEAF, 0 }, { LEAF + 1, 0 }, { LEAF * 2 + 7, 20000 }, { LEAF * 2 + 8, 0 },
+	{ LEAF * 2 + 30000, 0 }, { LEAF + 5, VALUE_CHUNK * 3 }, { LEAF - 1, 0 }, { 70000, 0 }, { 65536, 0 }, { 65537, 0 }, { 65530, 100 },
+	{ VALUE_CHUNK, 0 }, { 90000, 5 }, { 0, 0 }, { 500000, 0 }, { 100, 10 }, { 0, 0 }, { 9000, 0 }, { 8, 8 }, { 0, 0 },
+};
+
+enum { SCRIPT = sizeof script / sizeof script[0] };
+
+static void test_script(bool shared)
+{
+	static char before[LIMIT];
+	struct subject s = { 0 };
+	bool right = true, kept = true;
+
+	for (int i = 0; i < SCRIPT; i++) {
+		struct subject old = s;
+		struct value *reader = shared ? value_ref(s.v) : NULL;
+		memcpy(before, plain, s.size);
+		right &= change(&s, script[i].off, script[i].len) == 0 && holds(&s, plain);
+		if (shared)
+			kept &= holds(&(struct subject){ reader, old.size, old.memory }, before);
+		value_unref(reader);
+		if (!right || !kept) {
+			diag("step %d", i);
+			break;
+		}
+	}
+	ok(right, "a script of changes%s", shared ? " while a reader holds each state" : "");
+	ok(kept, "readers keep what they hold");
+	ok(s.memory == 0 && s.size == 0, "and nothing is counted at the end");
+	drop(&s);
+}
+
+/* Each step of the script from the state before it, with the k-th allocation failing. */
+static void test_no_memory(bool shared)
+{
+	uint64_t base = malloc_live();
+	struct subject s = { 0 };
+	bool right = true;
+	int failures = 0;
+
+	for (int i = 0; i < SCRIPT && right; i++) {
+		struct value *reader = shared ? value_ref(s.v) : NULL;
+		for (uint64_t k = 1;; k++) {
+			uint64_t size = s.size;
+			malloc_fail_at(k);
+			int err = change(&s, script[i].off, script[i].len);
+			if (!malloc_fail_end()) {
+				right &= err == 0;
+				break;
+			}
+			failures++;
+			right &= err == -ENOMEM && s.size == size && holds(&s, plain);
+		}
+		value_unref(reader);
+		right &= holds(&s, plain) && malloc_live() - base == s.memory;
+	}
+	ok(right && failures > 30, "every change happens whole or not at all: %d failures%s", failures, shared ? ", shared" : "");
+	drop(&s);
+	is((int64_t)(malloc_live() - base), 0, "and nothing leaks");
+}
+
+static void test_refused(void)
+{
+	struct subject s = { 0 };
+	struct value_edit e;
+
+	change(&s, 0, 20000);
+	change(&s, LEAF * 2, 0);
+	uint64_t memory = s.memory;
+	for (uint64_t at = 40000; at < LEAF * 2 - 40000; at += 400000) {
+		value_edit_write(&e, s.v, s.size, at, 30000);
+		value_edit_abort(&e);
+		s.memory += (uint64_t)e.memory;
+	}
+	ok(holds(&s, plain), "a refused write changes nothing");
+	is((int64_t)s.memory, (int64_t)memory, "and leaves no memory in a hole");
+	value_edit_write(&e, s.v, s.size, LEAF * 4ull, 10);
+	value_edit_abort(&e);
+	is(e.memory, 0, "nor behind the end");
+	value_edit_resize(&e, s.v, s.size, 5);
+	value_edit_abort(&e);
+	ok(holds(&s, plain) && e.memory == 0, "a refused cut changes nothing");
+	drop(&s);
+}
+
+static void test_holes(void)
+{
+	struct subject s = { 0 };
+	struct iovec iov[4];
+	size_t covered;
+
+	change(&s, LIMIT, 0);
+	is((int64_t)s.memory, 0, "a hole costs nothing");
+	int n = value_iov(s.v, s.size, 5, 100000, iov, 4, &covered);
+	ok(n == 2 && covered == 100000, "a hole is read in %d pieces", n);
+	change(&s, LEAF + 10, 1);
+	ok(s.memory < 2 * VALUE_CHUNK, "a byte in a hole costs a chunk: %" PRIu64, s.memory);
+	n = value_iov(s.v, s.size, LEAF - VALUE_CHUNK, VALUE_CHUNK * 2, iov, 4, &covered);
+	ok(n == 2 && covered == VALUE_CHUNK * 2, "a hole and a chunk are two pieces");
+	n = value_iov(s.v, s.size, 0, s.size, iov, 4, &covered);
+	ok(n == 4 && covered == VALUE_CHUNK * 4, "no more pieces than there is room for");
+	drop(&s);
+}
+
+static void test_sharing(void)
+{
+	struct subject s = { 0 };
+	uint64_t before;
+
+	change(&s, 0, LEAF * 2);
+	struct value *reader = value_ref(s.v);
+	before = malloc_live();
+	change(&s, 5000000, 1);
+	ok(malloc_live() - before < VALUE_CHUNK + 3000, "a write beside a reader copies one chunk: %" PRIu64 " bytes", malloc_live() - before);
+	before = malloc_live();
+	change(&s, 5000001, 1);
+	is((int64_t)(malloc_live() - before), 0, "and only once");
+	value_unref(reader);
+	is((int64_t)malloc_live(), (int64_t)before - VALUE_CHUNK - 16 - 2064 - 32, "what the reader held goes with it");
+	drop(&s);
+}
+
+static void test_append(void)
+{
+	struct subject s = { 0 };
+	int moves = 0;
+
+	for (uint64_t i = 0; i < VALUE_CHUNK; i++) {
+		const struct value *before = s.v;
+		change(&s, i, 1);
+		moves += s.v != before;
+	}
+	ok(moves < 80 && holds(&s, plain), "appending byte by byte moves the value %d times", moves);
+	drop(&s);
+}
+
+int main(void)
+{
+	diag("the first line takes stdio's buffer");
+	uint64_t base = malloc_live();
+	for (int i = 0; i < LIMIT; i++)
+		data[i] = (char)(i * 7 + i / 251 + 1);
+	test_script(false);
+	test_script(true);
+	test_no_memory(false);
+	test_no_memory(true);
+	test_refused();
+	test_holes();
+	test_sharing();
+	test_append();
+	is((int64_t)(malloc_live() - base), 0, "nothing leaks");
+	return tap_end();
+}
