@@ -12,7 +12,7 @@ messages() {
 		awk '{ sum += $2 } END { print sum + 0 }'
 }
 
-# costs N COMMAND...: COMMAND (of the shell itself: a program would be looked up elsewhere, not here) makes N messages.
+# costs N COMMAND...: COMMAND makes N messages.
 costs() {
 	local want=$1 before after
 	shift
@@ -30,7 +30,7 @@ costs() {
 warm_up() {
 	echo warm >"$mnt/warm"
 	echo warm >"$mnt/warm"
-	read -r _ <"$mnt/warm"
+	cat "$mnt/warm" >/dev/null
 	: "$mnt"/*
 	[ -e "$mnt/warm" ]
 	rm "$mnt/warm"
@@ -74,12 +74,13 @@ look_at_root() {
 	echo v >"$mnt/k"
 	echo w >"$mnt/warm"
 	kvfs_remount
-	read -r _ <"$mnt/warm"
-	costs 2 'read -r value <"$mnt/k"; [ "$value" = v ]'
-	costs 0 'read -r value <"$mnt/k"; [ "$value" = v ]'
-	[ -s "$mnt/k" ]
+	cat "$mnt/warm" >/dev/null
+	costs 2 '"$KVTOOL" try get "$mnt/k" >/dev/null'
+	costs 0 '"$KVTOOL" try get "$mnt/k" >/dev/null'
+	# A read that reached the daemon makes the kernel ask once for the access time.
+	costs 1 '[ -s "$mnt/k" ]'
 	costs 0 '[ -s "$mnt/k" ]'
-	costs 0 'for i in 0 1 2 3 4 5 6 7 8 9; do read -r value <"$mnt/k"; [ -s "$mnt/k" ]; done'
+	costs 0 'for i in 0 1 2 3 4 5 6 7 8 9; do cat "$mnt/k"; [ -s "$mnt/k" ]; done >/dev/null'
 }
 
 @test "a name that is not there is asked for once" {

@@ -104,7 +104,8 @@ build_tree() {
 		echo during >"$mnt/during"
 		rm "$mnt/cut"
 		mv "$mnt/a" "$mnt/moved-a"
-		ctl bgrewriteaof --wait || ctl bgrewriteaof --wait
+		wait_until 60 eval '[ "$(info aof_rewrite_in_progress)" = 0 ]'
+		[ "$(info aof_last_bgrewrite_status)" = ok ]
 		echo behind >>"$mnt/during"
 		before=$(manifest "$mnt")
 		kvfs_remount "save=" aof-use-rdb-preamble=$preamble

@@ -31,9 +31,9 @@ write_batches() {
 # recovers SIZE STATE: DIR cut at SIZE comes back as STATE.
 recovers() {
 	local copy=$work/cut
-	rm -rf "$copy"
-	cp -r "$data" "$copy"
-	truncate -s "$1" "$copy/appendonlydir/$incr"
+	[ -d "$copy" ] || cp -r "$data" "$copy"
+	! compgen -G "$copy/appendonlydir/*.torn-*" >/dev/null || rm "$copy"/appendonlydir/*.torn-*
+	head -c "$1" "$data/appendonlydir/$incr" >"$copy/appendonlydir/$incr"
 	"$RECOVERED" "$copy" 2>"$work/report" >"$work/got" || { cat "$work/report"; echo "# cut at $1: refused"; return 1; }
 	LC_ALL=C sort "$work/got" | cmp -s - "$work/state.$2" || {
 		echo "# cut at $1: not the state after batch $2"
@@ -78,6 +78,16 @@ prepare() {
 	same "$before" "$(manifest "$mnt")"
 	kvfs_stop
 	redis-check-aof "$data/appendonlydir/appendonly.aof.manifest"
+}
+
+@test "a start that died between the copy and the cut does not keep the next one from starting" {
+	prepare
+	local whole=${boundary[batches - 1]}
+	truncate -s $((boundary[batches] - 1)) "$data/appendonlydir/$incr"
+	echo "of an earlier start" >"$data/appendonlydir/$incr.torn-$whole"
+	expect_warning "torn|cut"
+	kvfs_start "save="
+	"$KVTOOL" list "$mnt" | LC_ALL=C sort | cmp - "$work/state.$((batches - 1))"
 }
 
 @test "with aof-load-truncated no a torn tail is refused" {
