@@ -105,8 +105,13 @@ static int connect_to_server(const struct ctl_options *o, struct ctl_client *c)
 static int run_command(struct ctl_client *c, const char *const *words, size_t count, const struct ctl_job *job)
 {
 	bool refused = false;
-	int err = ctl_send_words(c, words, count);
+	int64_t before = 0;
+	int err = 0;
 
+	if (job != NULL)
+		err = ctl_job_count(c, job, &before);
+	if (err == 0)
+		err = ctl_send_words(c, words, count);
 	/* A server that turns a client away says why before it closes. */
 	if (err == 0 || err == -EPIPE)
 		err = ctl_print_reply(c, &refused);
@@ -116,7 +121,7 @@ static int run_command(struct ctl_client *c, const char *const *words, size_t co
 		return ctl_complain(CTL_NO_SERVER, "the server went away: %s", strerrordesc_np(-err));
 	if (refused)
 		return CTL_REFUSED;
-	return job != NULL ? ctl_job_wait(c, job) : CTL_DONE;
+	return job != NULL ? ctl_job_wait(c, job, before) : CTL_DONE;
 }
 
 static int umount_it(const struct ctl_mount *mount, void *ctx)

@@ -11,18 +11,22 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { POLL_MS = 100, BAR_WIDTH = 40 };
+enum {
+	POLL_MS = 100,
+	STILL_POLLS = 10,    /* neither running nor scheduled for so long: it has failed */
+	BAR_WIDTH = 40,
+};
 
 struct ctl_job {
 	const char *command;
-	const char *running, *scheduled, *status;  /* fields of INFO persistence */
+	const char *running, *scheduled, *successes;  /* fields of INFO persistence */
 	const char *failed;                        /* what to say then */
 };
 
 static const struct ctl_job jobs[] = {
-	{ "bgsave", "rdb_bgsave_in_progress", "rdb_bgsave_scheduled", "rdb_last_bgsave_status",
+	{ "bgsave", "rdb_bgsave_in_progress", "rdb_bgsave_scheduled", "rdb_saves",
 	  "the snapshot could not be written, the server's log says why" },
-	{ "bgrewriteaof", "aof_rewrite_in_progress", "aof_rewrite_scheduled", "aof_last_bgrewrite_status",
+	{ "bgrewriteaof", "aof_rewrite_in_progress", "aof_rewrite_scheduled", "aof_rewrites",
 	  "the log could not be rewritten, the server's log says why" },
 };
 
@@ -65,14 +69,6 @@ static int64_t field_number(const struct resp_value *info, const char *name)
 	return a.data != NULL && resp_int64(&a, &n) == 0 ? n : 0;
 }
 
-static bool field_is_ok(const struct resp_value *info, const char *name)
-{
-	size_t len;
-	const char *value = ctl_info_field(info->data, info->len, name, &len);
-
-	return value != NULL && len == 2 && memcmp(value, "ok", 2) == 0;
-}
-
 static void show_bar(int64_t done, int64_t total)
 {
 	char bar[BAR_WIDTH + 1];
@@ -108,20 +104,33 @@ static int ask_info(struct ctl_client *c, struct resp_value *ret)
 	return err;
 }
 
-int ctl_job_wait(struct ctl_client *c, const struct ctl_job *job)
+int ctl_job_count(struct ctl_client *c, const struct ctl_job *job, int64_t *ret)
 {
-	bool bar = isatty(STDERR_FILENO) == 1, ok = false;
 	struct resp_value info;
-	int err;
+	int err = ask_info(c, &info);
+
+	if (err == 0)
+		*ret = field_number(&info, job->successes);
+	return err;
+}
+
+int ctl_job_wait(struct ctl_client *c, const struct ctl_job *job, int64_t before)
+{
+	bool bar = isatty(STDERR_FILENO) == 1, idle;
+	struct resp_value info;
+	int64_t ended = 0;
+	int err, still = 0;
 
 	for (;;) {
 		err = ask_info(c, &info);
 		if (err < 0)
 			break;
-		if (field_number(&info, job->running) == 0 && field_number(&info, job->scheduled) == 0) {
-			ok = field_is_ok(&info, job->status);
+		/* The first to end may be one that ran before; by the second, ours has. */
+		ended = field_number(&info, job->successes) - before;
+		idle = field_number(&info, job->running) == 0 && field_number(&info, job->scheduled) == 0;
+		still = idle ? still + 1 : 0;
+		if (ended > 1 || (ended == 1 && idle) || still == STILL_POLLS)
 			break;
-		}
 		if (bar)
 			show_bar(field_number(&info, "current_save_keys_processed"), field_number(&info, "current_save_keys_total"));
 		(void)poll(NULL, 0, POLL_MS);
@@ -130,5 +139,5 @@ int ctl_job_wait(struct ctl_client *c, const struct ctl_job *job)
 		clear_bar();
 	if (err < 0)
 		return ctl_complain(CTL_NO_SERVER, "the server went away: %s", strerrordesc_np(-err));
-	return ok ? CTL_DONE : ctl_complain(CTL_REFUSED, "%s", job->failed);
+	return ended > 0 ? CTL_DONE : ctl_complain(CTL_REFUSED, "%s", job->failed);
 }

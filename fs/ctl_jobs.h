@@ -8,9 +8,11 @@
 struct ctl_job;
 const struct ctl_job *ctl_job_find(const char *command);
 
-/* Polls INFO until the job, which was started or scheduled over C before, has ended.  Shows a bar when standard error is a terminal.
- * Returns an enum ctl_exit. */
-int ctl_job_wait(struct ctl_client *c, const struct ctl_job *job);
+/* How often the job has succeeded so far: asked before it is started.  0, or a negative errno of the connection. */
+int ctl_job_count(struct ctl_client *c, const struct ctl_job *job, int64_t *ret);
+/* Polls INFO until the job, which was started or scheduled over C when it had succeeded BEFORE times, has ended.  Shows a bar when standard
+ * error is a terminal.  Returns an enum ctl_exit. */
+int ctl_job_wait(struct ctl_client *c, const struct ctl_job *job, int64_t before);
 
 /* The value of a field in the text of INFO: borrowed from it, NULL when it is not there. */
 const char *ctl_info_field(const char *text, size_t len, const char *name, size_t *ret_len);
