@@ -9,8 +9,11 @@
 #include <string.h>
 
 /*  C  constant after start    Q  lock    a  atomic    T  the thread's own  */
-struct gone {
-	struct gone *next;
+enum news_kind { NEWS_GONE, NEWS_STALE_NODE, NEWS_STALE_NAME };
+
+struct news {
+	struct news *next;
+	enum news_kind kind;
 	uint64_t parent, id;
 	size_t len;
 	char name[];
@@ -23,7 +26,7 @@ struct notify {
 	pthread_t thread;         /* C */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;      /* Q  the queue is not empty, or stop */
-	struct gone *head, **tail;  /* Q */
+	struct news *head, **tail;  /* Q */
 	size_t count;             /* Q */
 	_Atomic bool stop;        /* a  written under Q */
 	bool overflowed;          /* Q  said once */
@@ -38,11 +41,18 @@ static void drop_listing(struct notify *n)
 	n->stale_dir = 0;
 }
 
-static void tell(struct notify *n, const struct gone *g)
+static void tell(struct notify *n, const struct news *g)
 {
 	int err;
 
-	err = fuse_lowlevel_notify_delete(n->se, g->parent, g->id, g->name, g->len);
+	if (g->kind == NEWS_STALE_NODE) {
+		fuse_lowlevel_notify_inval_inode(n->se, g->id, 0, 0);
+		return;
+	}
+	if (g->kind == NEWS_STALE_NAME)
+		err = fuse_lowlevel_notify_inval_entry(n->se, g->parent, g->name, g->len);
+	else
+		err = fuse_lowlevel_notify_delete(n->se, g->parent, g->id, g->name, g->len);
 	/* -ENOENT: no such entry there; -ENOTEMPTY and -EBUSY: something is mounted on it.  Others: no kernel to talk to. */
 	if (err == -ENOENT) {
 		if (n->stale_dir != g->parent)
@@ -53,9 +63,9 @@ static void tell(struct notify *n, const struct gone *g)
 }
 
 /* What is queued, or NULL at the end. */
-static struct gone *take_batch(struct notify *n)
+static struct news *take_batch(struct notify *n)
 {
-	struct gone *batch = NULL;
+	struct news *batch = NULL;
 
 	pthread_mutex_lock(&n->lock);
 	while (!n->head && !n->stop)
@@ -73,7 +83,7 @@ static struct gone *take_batch(struct notify *n)
 static void *notify_main(void *arg)
 {
 	struct notify *n = arg;
-	struct gone *batch, *next;
+	struct news *batch, *next;
 
 	while ((batch = take_batch(n))) {
 		for (; batch; batch = next) {
@@ -124,11 +134,11 @@ void notify_stop(struct notify *n)
 
 void notify_free(struct notify *n)
 {
-	struct gone *next;
+	struct news *next;
 
 	if (!n)
 		return;
-	for (struct gone *g = n->head; g; g = next) {
+	for (struct news *g = n->head; g; g = next) {
 		next = g->next;
 		free(g);
 	}
@@ -137,19 +147,11 @@ void notify_free(struct notify *n)
 	free(n);
 }
 
-void notify_gone(struct notify *n, uint64_t parent, const char *name, size_t len, uint64_t id)
+/* Takes NEWS, which may be NULL: there was no memory for it. */
+static void enqueue(struct notify *n, struct news *g)
 {
-	struct gone *g = malloc(sizeof(*g) + len + 1);
 	bool lost, first = false;
 
-	if (g) {
-		g->next = NULL;
-		g->parent = parent;
-		g->id = id;
-		g->len = len;
-		memcpy(g->name, name, len);
-		g->name[len] = '\0';
-	}
 	pthread_mutex_lock(&n->lock);
 	lost = !g || n->count >= NOTIFY_QUEUE_MAX || n->stop;
 	if (lost) {
@@ -169,3 +171,29 @@ void notify_gone(struct notify *n, uint64_t parent, const char *name, size_t len
 		log_line(n->log, LOG_LEVEL_WARNING, "too many keys expire at once: the kernel may show some of them a while longer");
 }
 
+static struct news *news_new(enum news_kind kind, uint64_t parent, const char *name, size_t len, uint64_t id)
+{
+	struct news *g = malloc(sizeof(*g) + len + 1);
+
+	if (!g)
+		return NULL;
+	*g = (struct news){ .kind = kind, .parent = parent, .id = id, .len = len };
+	memcpy(g->name, name, len);
+	g->name[len] = '\0';
+	return g;
+}
+
+void notify_gone(struct notify *n, uint64_t parent, const char *name, size_t len, uint64_t id)
+{
+	enqueue(n, news_new(NEWS_GONE, parent, name, len, id));
+}
+
+void notify_stale_node(struct notify *n, uint64_t id)
+{
+	enqueue(n, news_new(NEWS_STALE_NODE, 0, "", 0, id));
+}
+
+void notify_stale_name(struct notify *n, uint64_t parent, const char *name, size_t len)
+{
+	enqueue(n, news_new(NEWS_STALE_NAME, parent, name, len, 0));
+}

@@ -1,6 +1,7 @@
-/* notify.h -- tells the kernel of keys that vanished without its doing (expiry).
+/* notify.h -- tells the kernel what it cannot know: keys that vanished without its doing (expiry), and calls that failed although they
+ * changed something (the change is in memory, and could not be made to last).
  *
- * The kernel keeps entries for ever, so whatever goes by itself has to be told.  Telling can block on a directory that a process holds
+ * The kernel keeps entries and attributes for ever, so both have to be told.  Telling can block on a directory that a process holds
  * while it waits for an answer of ours: so it is done by a thread of its own, which serves no request and holds no lock.
  *
  *      log thread -- notify_gone() --> queue --> notify thread --> FUSE_NOTIFY_DELETE; a name the kernel does not know may still
@@ -31,5 +32,8 @@ void notify_stop(struct notify *n);
 void notify_free(struct notify *n);
 /* NAME (LEN bytes) of directory PARENT, node ID, has gone.  Never waits. */
 void notify_gone(struct notify *n, uint64_t parent, const char *name, size_t len, uint64_t id);
+/* What the kernel knows of node ID, or of NAME in PARENT, may be wrong.  Never waits. */
+void notify_stale_node(struct notify *n, uint64_t id);
+void notify_stale_name(struct notify *n, uint64_t parent, const char *name, size_t len);
 
 #endif

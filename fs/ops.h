@@ -10,6 +10,7 @@
 #ifndef KVFS_FS_OPS_H
 #define KVFS_FS_OPS_H
 
+#include "fs/notify.h"
 #include "persist/persist.h"
 
 #define FUSE_USE_VERSION 314
@@ -19,6 +20,7 @@
 struct ops_env {
 	struct keyspace *ks;
 	struct persist *persist;
+	struct notify *notify;    /* C before the first request is read */
 };
 
 extern const struct fuse_lowlevel_ops ops_table;

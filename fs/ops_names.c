@@ -9,7 +9,7 @@ _Static_assert(RENAME_NO_REPLACE == 1 && RENAME_SWAP == 2, "as in linux/fs.h");
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	struct reply *r = reply_new(req, REPLY_ENTRY);
+	struct reply *r = reply_new_names(req, REPLY_ENTRY, parent, name, 0, NULL);
 	struct op op;
 
 	(void)rdev;
@@ -21,7 +21,7 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	struct reply *r = reply_new(req, REPLY_ENTRY);
+	struct reply *r = reply_new_names(req, REPLY_ENTRY, parent, name, 0, NULL);
 	struct op op;
 
 	if (!r)
@@ -32,7 +32,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	struct reply *r = reply_new(req, REPLY_ENTRY);
+	struct reply *r = reply_new_names(req, REPLY_ENTRY, parent, name, 0, NULL);
 	struct op op;
 
 	if (!r)
@@ -52,7 +52,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct reply *r = reply_new(req, REPLY_STATUS);
+	struct reply *r = reply_new_names(req, REPLY_STATUS, parent, name, 0, NULL);
 	struct op op;
 
 	if (!r)
@@ -63,7 +63,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct reply *r = reply_new(req, REPLY_STATUS);
+	struct reply *r = reply_new_names(req, REPLY_STATUS, parent, name, 0, NULL);
 	struct op op;
 
 	if (!r)
@@ -74,7 +74,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name, unsigned flags)
 {
-	struct reply *r = reply_new(req, REPLY_STATUS);
+	struct reply *r = reply_new_names(req, REPLY_STATUS, parent, name, new_parent, new_name);
 	struct op op;
 	int err;
 

@@ -91,7 +91,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
 		op_getattr(req, ino, fi);
 		return;
 	}
-	r = reply_new(req, REPLY_ATTR);
+	r = reply_new(req, REPLY_ATTR, ino);
 	if (r)
 		reply_finish(r, &op, keyspace_setattr(ops_env(req)->ks, &op, ino, &c, &r->attr));
 }
@@ -137,7 +137,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct reply *r = reply_new(req, REPLY_COUNT);
+	struct reply *r = reply_new(req, REPLY_COUNT, ino);
 	struct op op;
 
 	(void)fi;
@@ -150,7 +150,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	struct reply *r = reply_new(req, REPLY_STATUS);
+	struct reply *r = reply_new(req, REPLY_STATUS, 0);
 
 	(void)datasync;
 	(void)fi;

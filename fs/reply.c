@@ -144,6 +144,13 @@ void reply_statfs(fuse_req_t req, const struct statvfs *s)
 
 /* ---- a change ---- */
 
+static void reply_free(struct reply *r)
+{
+	free(r->name[0].name);
+	free(r->name[1].name);
+	free(r);
+}
+
 /* Takes R. */
 static void reply_send(struct reply *r)
 {
@@ -161,16 +168,23 @@ static void reply_send(struct reply *r)
 		fuse_reply_write(r->req, r->count);
 		break;
 	}
-	free(r);
+	reply_free(r);
 }
 
 /* Takes R, whose change happened in memory and could not be made to last. */
 static void reply_fail(struct reply *r, int err)
 {
+	const struct ops_env *env = ops_env(r->req);
+
 	if (r->kind == REPLY_ENTRY)
-		keyspace_forget(ops_env(r->req)->ks, r->attr.id, 1);
+		keyspace_forget(env->ks, r->attr.id, 1);
 	reply_err(r->req, err);
-	free(r);
+	if (r->id)
+		notify_stale_node(env->notify, r->id);
+	for (int i = 0; i < 2; i++)
+		if (r->name[i].name)
+			notify_stale_name(env->notify, r->name[i].parent, r->name[i].name, strlen(r->name[i].name));
+	reply_free(r);
 }
 
 static void reply_unpark(struct persist_waiter *w, int err)
@@ -183,7 +197,7 @@ static void reply_unpark(struct persist_waiter *w, int err)
 		reply_send(r);
 }
 
-struct reply *reply_new(fuse_req_t req, enum reply_kind kind)
+struct reply *reply_new(fuse_req_t req, enum reply_kind kind, uint64_t id)
 {
 	struct reply *r = calloc(1, sizeof(*r));
 
@@ -194,6 +208,25 @@ struct reply *reply_new(fuse_req_t req, enum reply_kind kind)
 	r->waiter.done = reply_unpark;
 	r->req = req;
 	r->kind = kind;
+	r->id = id;
+	return r;
+}
+
+struct reply *reply_new_names(fuse_req_t req, enum reply_kind kind, uint64_t parent, const char *name, uint64_t new_parent,
+                              const char *new_name)
+{
+	struct reply *r = reply_new(req, kind, 0);
+
+	if (!r)
+		return NULL;
+	r->name[0] = (struct reply_name){ .parent = parent, .name = strdup(name) };
+	if (new_name)
+		r->name[1] = (struct reply_name){ .parent = new_parent, .name = strdup(new_name) };
+	if (!r->name[0].name || (new_name && !r->name[1].name)) {
+		reply_err(req, -ENOMEM);
+		reply_free(r);
+		return NULL;
+	}
 	return r;
 }
 
@@ -201,7 +234,7 @@ void reply_finish(struct reply *r, const struct op *op, int err)
 {
 	if (err < 0) {
 		reply_err(r->req, err);
-		free(r);
+		reply_free(r);
 		return;
 	}
 	/* Once it is parked, it may be answered and gone before the call returns. */

@@ -7,6 +7,9 @@
  *                                                          +-- parked: answered by the log thread when the change lasts, or with the
  *                                                              error that kept it from lasting; freed
  *
+ * In the last case the change has happened, and the kernel believes that it has not: what it knows of the node and the names concerned
+ * is then dropped (notify.h), which is why a reply holds them.
+ *
  * Errors come as 0 or a negative errno; a code that is no errno is told as EIO.  Entry and attribute timeouts are infinite: every
  * change comes through this kernel, but for expiry (notify.h).  An entry that could not be delivered gives its lookup back.
  *
@@ -26,6 +29,11 @@ enum reply_kind {
 struct reply {
 	struct persist_waiter waiter;  /* private */
 	fuse_req_t req;                /* private */
+	uint64_t id;                   /* private; 0: none */
+	struct reply_name {
+		uint64_t parent;
+		char *name;            /* owned, NULL: none */
+	} name[2];                     /* private */
 	enum reply_kind kind;          /* C */
 	struct attr attr;              /* the caller's to fill, as KIND says */
 	size_t count;                  /* likewise */
@@ -33,8 +41,11 @@ struct reply {
 
 /* ---- a change ---- */
 
-/* NULL: no memory; the request has been answered with it. */
-struct reply *reply_new(fuse_req_t req, enum reply_kind kind);
+/* For a change of node ID.  NULL: no memory; the request has been answered with it. */
+struct reply *reply_new(fuse_req_t req, enum reply_kind kind, uint64_t id);
+/* For a change of NAME in PARENT, and of NEW_NAME in NEW_PARENT unless that is NULL.  Likewise. */
+struct reply *reply_new_names(fuse_req_t req, enum reply_kind kind, uint64_t parent, const char *name, uint64_t new_parent,
+                              const char *new_name);
 /* Takes R.  ERR is the outcome of the store's call, OP->seq what a success waits for. */
 void reply_finish(struct reply *r, const struct op *op, int err);
 /* Takes R.  fsync(2) of node ID. */

@@ -242,6 +242,7 @@ static int start_mount(struct service *s, struct error *e)
 	if (err < 0)
 		return err;
 	err = notify_start(s->mount.se, &s->stats, &s->log, &s->notify);
+	s->env.notify = s->notify;
 	if (err == 0)
 		err = loop_new(s->mount.se, &loop, &s->stats, &s->log, &s->loop);
 	return err < 0 ? error_set(e, err, "%s: %s", s->mount.point, strerror(-err)) : 0;
