@@ -49,20 +49,27 @@ static int map_file(int dir_fd, const char *name, struct mapped *m, struct error
 {
 	struct stat st;
 	void *data;
-	int fd, err = 0;
+	int fd, err;
 
-	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ENOENT : error_set(e, -errno, "can't be opened: %s", strerror(errno));
 	*m = (struct mapped){ 0 };
+	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);  /* a FIFO must not stop the start */
+	err = fd < 0 ? -errno : 0;
+	if (err == -ENOENT)
+		return err;
+	if (err)
+		return error_set(e, err, "can't be opened: %s", strerror(-err));
 	if (fstat(fd, &st) < 0) {
-		err = error_set(e, -errno, "%s", strerror(errno));
-	} else if (!S_ISREG(st.st_mode)) {
+		err = -errno;
+		error_set(e, err, "%s", strerror(-err));
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode)) {
 		err = error_set(e, -EINVAL, "is no regular file");
 	} else if (st.st_size > 0) {
 		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 		if (data == MAP_FAILED) {
-			err = error_set(e, -errno, "can't be mapped: %s", strerror(errno));
+			err = -errno;
+			error_set(e, err, "can't be mapped: %s", strerror(-err));
 			goto out;
 		}
 		(void)madvise(data, (size_t)st.st_size, MADV_SEQUENTIAL);
@@ -247,7 +254,7 @@ static int load_bytes(struct recover *rc, int dir_fd, const char *name, const st
 /* A file of the log: RDB, commands, or the one behind the other.  *RET_SIZE is what it has after a cut. */
 static int load_log_file(struct recover *rc, int dir_fd, const char *name, bool is_last, uint64_t *ret_size)
 {
-	struct mapped m;
+	struct mapped m = { 0 };
 	int err = map_file(dir_fd, name, &m, rc->e);
 
 	if (err == -ENOENT)
@@ -263,8 +270,8 @@ static int load_log_file(struct recover *rc, int dir_fd, const char *name, bool 
 static int load_dump(struct recover *rc, int dir_fd)
 {
 	const char *name = rc->c->dbfilename;
-	struct mapped m;
-	size_t used;
+	struct mapped m = { 0 };
+	size_t used = 0;
 	int err = map_file(dir_fd, name, &m, rc->e);
 
 	if (err == -ENOENT)
@@ -295,7 +302,7 @@ static char *manifest_name(const struct persist_config *c)
 /* The manifest, empty when there is none. */
 static int read_manifest(struct recover *rc, int log_fd)
 {
-	struct mapped m;
+	struct mapped m = { 0 };
 	char *name = manifest_name(rc->c);
 	int err;
 
@@ -343,10 +350,11 @@ static int load_old_log(struct recover *rc, int dir_fd)
 
 static int load_with_log(struct recover *rc, int dir_fd)
 {
-	int err = 0, log_fd = openat(dir_fd, rc->c->appenddirname, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err, log_fd = openat(dir_fd, rc->c->appenddirname, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (log_fd < 0 && errno != ENOENT)
-		return error_set(rc->e, -errno, "%s can't be opened: %s", rc->c->appenddirname, strerror(errno));
+	err = log_fd < 0 ? -errno : 0;
+	if (err && err != -ENOENT)
+		return error_set(rc->e, err, "%s can't be opened: %s", rc->c->appenddirname, strerror(-err));
 	if (log_fd >= 0) {
 		err = read_manifest(rc, log_fd);
 		if (!err && rc->out->manifest.count)

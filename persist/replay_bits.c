@@ -1,6 +1,7 @@
 /* replay_bits.c -- SETBIT, BITFIELD, BITOP.  Bit 0 is the highest bit of byte 0, as Redis counts them. */
 #include "persist/replay_verb.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,10 +120,12 @@ static int64_t field_value(const struct field *f, uint64_t raw)
 /* BASE + BY as F can hold it; false: it can't and the operation is left undone. */
 static bool field_sum(const struct field *f, int64_t base, int64_t by, enum overflow how, int64_t *ret)
 {
-	int64_t max = (int64_t)(UINT64_MAX >> (64 - f->bits) >> f->is_signed);
-	int64_t min = f->is_signed ? -max - 1 : 0;
 	__int128 sum = (__int128)base + by;
+	int64_t min, max;
 
+	assert(f->bits >= 1 && f->bits <= 64);
+	max = (int64_t)(UINT64_MAX >> (64 - f->bits) >> f->is_signed);
+	min = f->is_signed ? -max - 1 : 0;
 	*ret = (int64_t)((uint64_t)base + (uint64_t)by);
 	if (sum >= min && sum <= max)
 		return true;

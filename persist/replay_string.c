@@ -209,7 +209,7 @@ static int replay_float(const char *data, size_t len, long double *ret, struct e
 int replay_incrbyfloat(struct replay *r, const struct resp_arg *argv, size_t argc, struct error *e)
 {
 	char text[FLOAT_TEXT_MAX];
-	long double n = 0, by;
+	long double n = 0, by = 0;
 	int found = replay_scratch(r, &argv[1], e);
 	int len;
 
