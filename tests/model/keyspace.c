@@ -67,6 +67,7 @@ static void bury(int i)
 static void begin(void)
 {
 	w.now_ns += (int64_t)rnd(3000000);
+	scans_follow();
 	w.op = (struct op){ .uid = (uint32_t)rnd(3), .gid = (uint32_t)rnd(3), .now_ns = w.now_ns, .seq = 77 };
 	w.told = (struct told){ .refuse_at = one_in(12) ? 1 + rnd(2) : 0 };
 	malloc_fail_at(one_in(6) ? 1 + rnd(6) : 0);

@@ -61,7 +61,7 @@ static void scan_names(const struct scanner *s, bool there[NAMES])
 			there[number_of(w.tree.node[i].name)] = true;
 }
 
-/* After each change: what is not there now was not there throughout. */
+/* After each change, of the clock too: what is not there now was not there throughout. */
 static void scans_follow(void)
 {
 	bool there[NAMES];
@@ -77,7 +77,7 @@ static void scans_follow(void)
 
 struct scan_step {
 	struct scanner *scanner;
-	int room;
+	int room, max;
 	bool lookups;
 };
 
@@ -88,6 +88,8 @@ static int scan_entry(void *ctx, const char *name, size_t len, uint64_t cookie, 
 
 	if (step->room-- == 0)
 		return 1;
+	if (cookie >= 3)
+		CHECK(step->max-- > 0, "more entries than were asked for");
 	CHECK(cookie > s->cookie, "cookies only grow");
 	s->cookie = cookie;
 	if (cookie < 3) {
@@ -115,8 +117,8 @@ static void op_scan(void)
 		*s = (struct scanner){ .active = true, .dir = w.tree.node[dir].attr.id };
 		scan_names(s, s->throughout);
 	}
-	struct scan_step step = { .scanner = s, .room = (int)rnd(6), .lookups = one_in(4) };
 	int max = 1 + (int)rnd(6);
+	struct scan_step step = { .scanner = s, .room = (int)rnd(6), .max = max, .lookups = one_in(4) };
 	int err = keyspace_readdir(w.ks, s->dir, s->cookie, step.lookups, max, w.now_ns, scan_entry, &step, &at_end);
 	int dir = plain_by_id(&w.tree, s->dir);
 	CHECK(err == (dir < 0 ? -ESTALE : 0), "readdir: %d", err);
