@@ -40,7 +40,7 @@ binaries = $(patsubst %.c,$(B)/%,$(1))
 TOOL_SOURCES = tests/lib/kvtool.c tests/lib/ledger.c tests/lib/recovered.c
 # The allocator that fails takes malloc's place, so it is linked only where it is asked for.
 TESTLIB = $(call objects,$(filter-out $(TOOL_SOURCES) tests/lib/malloc_fail.c,$(wildcard tests/lib/*.c)))
-TAP_MALLOC = $(shell grep -ls '^\#include "tests/lib/malloc_fail.h"' $(TAP_SOURCES))
+TAP_MALLOC = $(shell grep -lsw -e malloc_fail_at -e malloc_fail_end -e malloc_live $(TAP_SOURCES))
 FUZZ_SOURCES = $(filter-out tests/fuzz/replay_main.c,$(wildcard tests/fuzz/*.c))
 BENCH = $(B)/tests/bench/floor $(B)/tests/bench/ops
 TEST_BINARIES = $(call binaries,$(TAP_SOURCES) $(TOOL_SOURCES)) $(patsubst %.c,$(B)/%_replay,$(FUZZ_SOURCES)) $(B)/tools/redis-server

@@ -5,8 +5,10 @@
  *
  * Each writer works on keys of its own (DIR/w<n>/) and has a ledger of its own (LEDGER.<n>): a record before an operation
  * and one behind it.  What has a record behind it was acknowledged and must be there exactly, byte for byte, and nothing
- * else.  Of the one operation that has none, either nothing may be seen or all of it; a SET (truncate, then write) may also
- * have ended in between.  The check notes in the ledger what became of it, so that the next load can go on from there.
+ * else.  Of the one operation that has none, either nothing may be seen or all of it; or, since the kernel sends a write(2)
+ * that begins inside a page or is very long as several requests, a part of it that ends at a page's end; a SET (truncate,
+ * then write) may also have ended in between.  The check notes in the ledger what became of it, so that the next load can
+ * go on from there.
  *
  * The ledger's page cache outlives the filesystem's daemon; it need not outlive the machine.                           */
 #include <dirent.h>
@@ -27,12 +29,13 @@
 enum { KEYS = 24, DIRS = 8, FILE_MAX = 160000, LEN_MAX = 70000 };
 enum op_kind { OP_SET, OP_APPEND, OP_PATCH, OP_CUT, OP_DEL, OP_RENAME, OP_CHMOD, OP_MKDIR, OP_RMDIR, OP_KINDS };
 enum phase { PHASE_BEGIN = 1, PHASE_END, PHASE_RESOLVED };
-enum outcome { OUTCOME_BEFORE, OUTCOME_AFTER, OUTCOME_HALF, OUTCOMES };
+enum { NOT_DONE = 0xffffffff, PAGE = 4096 };
 
 struct record {
 	uint64_t number;   /* of the operation, from 1; also seeds its bytes */
 	uint64_t off;
-	uint32_t phase, kind, key, other, len, outcome;
+	uint32_t phase, kind, key, other, len;
+	uint32_t done;     /* END, RESOLVED: how much of LEN, or NOT_DONE */
 };
 
 struct file {
@@ -114,29 +117,29 @@ static void file_put(struct file *f, uint64_t off, size_t len, uint64_t number)
 		f->size = off + len;
 }
 
-static void model_set(struct file *f, const struct record *r, enum outcome outcome)
+static bool is_write(const struct record *r)
 {
-	if (!f->exists)
-		f->mode = 0644;
-	f->exists = true;
-	f->size = 0;
-	if (outcome == OUTCOME_AFTER)
-		file_put(f, 0, r->len, r->number);
+	return r->kind == OP_SET || r->kind == OP_APPEND || r->kind == OP_PATCH;
 }
 
-static void model_apply(struct model *m, const struct record *r, enum outcome outcome)
+/* DONE: bytes of a write; any other operation happens or is NOT_DONE. */
+static void model_apply(struct model *m, const struct record *r, uint32_t done)
 {
 	struct file *f = &m->file[r->key], *other = &m->file[r->other], swap;
 	m->number = r->number;
-	if (outcome == OUTCOME_BEFORE)
+	if (done == NOT_DONE)
 		return;
 	switch ((enum op_kind)r->kind) {
 	case OP_SET:
-		model_set(f, r, outcome);
+		if (!f->exists)
+			f->mode = 0644;
+		f->exists = true;
+		f->size = 0;
+		file_put(f, 0, done, r->number);
 		break;
 	case OP_APPEND:
 	case OP_PATCH:
-		file_put(f, r->off, r->len, r->number);
+		file_put(f, r->off, done, r->number);
 		break;
 	case OP_CUT:
 		if (r->len > f->size)
@@ -189,9 +192,9 @@ static void model_read(struct model *m, const char *path, struct record *ret_pen
 			*ret_pending = r;
 			continue;
 		}
-		if (r.number != ret_pending->number || r.outcome >= OUTCOMES)
+		if (r.number != ret_pending->number || (r.done != NOT_DONE && r.done > r.len))
 			errx(1, "%s: the ledger itself is damaged at operation %" PRIu64, path, r.number);
-		model_apply(m, ret_pending, r.phase == PHASE_END ? OUTCOME_AFTER : (enum outcome)r.outcome);
+		model_apply(m, ret_pending, r.done);
 		memset(ret_pending, 0, sizeof *ret_pending);
 	}
 	fclose(f);
@@ -231,12 +234,18 @@ static int write_file(int dir, const char *name, int flags, const struct record 
 	if (fd < 0)
 		return -1;
 	fill(buf, r->len, r->number);
-	ssize_t n = r->kind == OP_PATCH ? pwrite(fd, buf, r->len, (off_t)r->off) : write(fd, buf, r->len);
-	int error = errno;
-	if (close(fd) < 0 && n >= 0)
+	ssize_t n = 0;
+	for (size_t done = 0; done < r->len; done += (size_t)n) {
+		const char *from = buf + done;
+		n = r->kind == OP_PATCH ? pwrite(fd, from, r->len - done, (off_t)(r->off + done)) : write(fd, from, r->len - done);
+		if (n <= 0)
+			break;
+	}
+	int error = n == 0 ? EIO : errno;
+	if (close(fd) < 0 && n > 0)
 		return -1;
-	errno = n < 0 ? error : EIO;
-	return n == (ssize_t)r->len ? 0 : -1;
+	errno = error;
+	return n > 0 ? 0 : -1;
 }
 
 static int truncate_file(int dir, const char *name, off_t size)
@@ -313,8 +322,9 @@ static uint64_t load_one(const char *ledger, const char *path, uint64_t seed)
 			break;
 		}
 		r.phase = PHASE_END;
+		r.done = r.len;
 		note(fd, &r);
-		model_apply(&m, &r, OUTCOME_AFTER);
+		model_apply(&m, &r, r.done);
 		acknowledged++;
 	}
 	close(dir);
@@ -391,33 +401,46 @@ static bool model_matches(const struct model *m, const char *path, bool tell)
 	return same;
 }
 
+/* The next way in which an open operation may have ended, after DONE.  Begins with NOT_DONE; false when there is no other. */
+static bool next_end(const struct record *r, uint32_t *done)
+{
+	if (*done == NOT_DONE) {
+		*done = r->len;
+		return true;
+	}
+	if (!is_write(r) || *done == 0)
+		return false;
+	uint64_t end = r->off + *done;
+	uint64_t cut = (end - 1) / PAGE * PAGE;
+	*done = cut > r->off ? (uint32_t)(cut - r->off) : 0;
+	return *done > 0 || r->kind == OP_SET;
+}
+
 static bool check_one(const char *ledger, const char *path)
 {
 	struct model m, candidate;
 	struct record pending;
-	int outcome = OUTCOME_BEFORE;
+	uint32_t done = NOT_DONE;
+	bool good;
 	model_init(&m);
 	model_init(&candidate);
 	model_read(&m, ledger, &pending);
-	int outcomes = !pending.number ? 1 : pending.kind == OP_SET ? OUTCOMES : OUTCOME_HALF;
-	for (; outcome < outcomes; outcome++) {
+	do {
 		model_copy(&candidate, &m);
 		if (pending.number)
-			model_apply(&candidate, &pending, (enum outcome)outcome);
-		if (model_matches(&candidate, path, false))
-			break;
-	}
-	bool good = outcome < outcomes;
+			model_apply(&candidate, &pending, done);
+		good = model_matches(&candidate, path, false);
+	} while (!good && pending.number && next_end(&pending, &done));
 	if (!good) {
-		warnx("%s differs from what was acknowledged (%" PRIu64 " operations; open: kind %u on k%u):", path, m.number, pending.kind,
-		      pending.key);
+		warnx("%s differs from what was acknowledged (%" PRIu64 " operations; open: kind %u on k%u, %u bytes at %" PRIu64 "):", path,
+		      m.number, pending.kind, pending.key, pending.len, pending.off);
 		model_matches(&m, path, true);
 	} else if (pending.number) {
 		int fd = open(ledger, O_WRONLY | O_APPEND | O_CLOEXEC);
 		if (fd < 0)
 			err(1, "%s", ledger);
 		pending.phase = PHASE_RESOLVED;
-		pending.outcome = (uint32_t)outcome;
+		pending.done = done;
 		note(fd, &pending);
 		close(fd);
 	}
