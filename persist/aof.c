@@ -34,6 +34,21 @@ int aof_base_temp_name(const struct aof *l, struct bytes *out)
 
 /* ---- open ---- */
 
+/* Ours and no other: the log itself may be called temp-something. */
+static bool is_stale(const struct aof *l, const char *name)
+{
+	static const char rewrite[] = "temp-rewriteaof-", temp[] = "temp-";
+	size_t len = strlen(l->filename);
+
+	if (strncmp(name, rewrite, sizeof rewrite - 1) == 0) {
+		const char *p = name + sizeof rewrite - 1;
+		size_t digits = strspn(p, "0123456789");
+		return digits && strcmp(p + digits, ".aof") == 0;
+	}
+	return strncmp(name, temp, sizeof temp - 1) == 0 && strncmp(name + sizeof temp - 1, l->filename, len) == 0 &&
+	       strcmp(name + sizeof temp - 1 + len, ".manifest") == 0;
+}
+
 static int remove_stale(struct aof *l)
 {
 	int fd = openat(l->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -45,7 +60,7 @@ static int remove_stale(struct aof *l)
 		return err;
 	}
 	for (struct dirent *x; (x = readdir(d));)
-		if (strncmp(x->d_name, "temp-", 5) == 0)
+		if (is_stale(l, x->d_name))
 			l->disk->unlink(l->disk->ctx, l->dir_fd, x->d_name);
 	closedir(d);
 	return 0;
@@ -69,22 +84,33 @@ int aof_open_dir(struct aof *l, int data_fd, const char *dirname, struct error *
 	return remove_stale(l);
 }
 
+/* After an error M counts only if l->unsure was set. */
 static int publish(struct aof *l, const struct manifest *m)
 {
-	struct bytes text = { 0 }, name = { 0 };
+	struct bytes text = { 0 }, name = { 0 }, temp = { 0 };
+	const struct disk *d = l->disk;
 
+	l->unsure = false;
 	int err = manifest_format(m, &text);
 	if (!err)
 		err = bytes_addf(&name, "%s.manifest", l->filename);
 	if (!err)
 		err = bytes_add(&name, "", 1);
-	struct bytes temp = { 0 };
 	if (!err)
 		err = bytes_addf(&temp, "temp-%s.manifest", l->filename);
 	if (!err)
 		err = bytes_add(&temp, "", 1);
 	if (!err)
-		err = disk_replace(l->disk, l->dir_fd, temp.data, name.data, text.data, text.len);
+		err = disk_write_file(d, l->dir_fd, temp.data, text.data, text.len);
+	if (!err) {
+		err = d->rename(d->ctx, l->dir_fd, temp.data, l->dir_fd, name.data);
+		if (err) {
+			d->unlink(d->ctx, l->dir_fd, temp.data);
+		} else {
+			err = d->fsync_dir(d->ctx, l->dir_fd);
+			l->unsure = err < 0;
+		}
+	}
 	bytes_fini(&temp);
 	bytes_fini(&name);
 	bytes_fini(&text);
@@ -146,7 +172,7 @@ int aof_resume(struct aof *l, struct manifest *manifest, uint64_t incr_size, uin
 {
 	l->manifest = *manifest;
 	*manifest = (struct manifest){ 0 };
-	l->base_size = base_size;
+	l->base_size = l->rewrite_base_size = base_size;
 	int err = drop_history(l);
 	if (err)
 		return error_set(e, err, "the manifest can't be written: %s", strerror(-err));
@@ -211,10 +237,9 @@ int aof_switch(struct aof *l, bool do_publish)
 	struct bytes name = { 0 };
 	int fd = -1;
 
+	l->unsure = false;
 	uint64_t seq = manifest_max_seq(&l->manifest, MANIFEST_INCR) + 1;
-	int err = l->fd >= 0 && do_publish ? aof_sync(l) : 0;
-	if (!err)
-		err = name_of(l, &name, seq, ".incr.aof");
+	int err = name_of(l, &name, seq, ".incr.aof");
 	if (!err)
 		err = manifest_clone(&l->manifest, &next);
 	if (!err)
@@ -229,7 +254,7 @@ int aof_switch(struct aof *l, bool do_publish)
 	err = l->disk->fsync_dir(l->disk->ctx, l->dir_fd);
 	if (!err && do_publish)
 		err = publish(l, &next);
-	if (err) {
+	if (err && !(do_publish && l->unsure)) {
 		l->disk->close(l->disk->ctx, fd);
 		l->disk->unlink(l->disk->ctx, l->dir_fd, name.data);
 		goto out;
@@ -285,18 +310,24 @@ int aof_publish_base(struct aof *l, uint64_t size)
 		err = l->disk->fsync_dir(l->disk->ctx, l->dir_fd);
 	if (!err && l->unpublished)
 		err = aof_sync(l);
-	if (!err)
-		err = publish(l, &next);
+	if (err)
+		goto out;
+	err = publish(l, &next);
+	if (err && !l->unsure)
+		goto out;
+	manifest_fini(&l->manifest);
+	l->manifest = next;
+	next = (struct manifest){ 0 };
+	l->base_size = size;
+	l->older_size = 0;
+	l->rewrite_base_size = aof_total_size(l);
+	/* History that can't be dropped now is dropped at the next start. */
 	if (!err) {
-		manifest_fini(&l->manifest);
-		l->manifest = next;
-		next = (struct manifest){ 0 };
-		l->base_size = size;
-		l->older_size = 0;
 		l->unpublished = false;
-		/* Durable already: history that can't be dropped now is dropped at the next start. */
 		drop_history(l);
+		l->unsure = false;
 	}
+out:
 	manifest_fini(&next);
 	bytes_fini(&temp);
 	bytes_fini(&name);

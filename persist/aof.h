@@ -4,10 +4,11 @@
  *
  *      open       directory made, stale temp files gone, history unlinked, last incr opened at the end of what counts
  *      append     whole batches only; after a failed write the file is cut back to the last whole batch
- *      switch     old incr fdatasync, new incr made, directory fsync, manifest with both            (start of a rewrite)
+ *      switch     (old incr synced before) new incr made, directory fsync, manifest with both       (start of a rewrite)
  *      publish    base renamed into place, directory fsync, manifest with the new base, history unlinked, manifest without it   (its end)
  *
- * A crash between any two leaves a manifest whose files are all there (redis-format.md, "Rewrite sequence").                            */
+ * A crash between any two leaves a manifest whose files are all there (redis-format.md, "Rewrite sequence").  When the directory can't be
+ * synced after a manifest was renamed into place, a power loss may bring back the one before: then the files of both are kept (`unsure`). */
 #ifndef KVFS_PERSIST_AOF_H
 #define KVFS_PERSIST_AOF_H
 
@@ -25,7 +26,9 @@ struct aof {
 	uint64_t size;              /* bytes of it that are whole batches */
 	uint64_t older_size;        /* bytes of the incrs before it */
 	uint64_t base_size;
+	uint64_t rewrite_base_size; /* what growth is measured from: all of it when the last rewrite ended, at first the base */
 	bool uncut;                 /* bytes of a failed write may stand behind `size` */
+	bool unsure;                /* the manifest is in place, but its directory could not be synced */
 	bool unpublished;           /* the manifest does not list the last incr yet (renewal after a failed fsync) */
 	uint64_t writes, syncs;     /* system calls made */
 };
@@ -40,11 +43,13 @@ void aof_close(struct aof *l);
 /* Appends whole batches.  0; -ENOSPC, -EIO ...: nothing of it counts. */
 int aof_append(struct aof *l, const void *data, size_t len);
 int aof_sync(struct aof *l);
-/* Makes the next incr the one that is written.  PUBLISH false: the old one can't be synced any more, the manifest waits for aof_publish_base(). */
+/* Makes the next incr the one that is written; what the old one has was synced before.  PUBLISH false: the old one can't be synced any
+ * more, the manifest waits for aof_publish_base().  After an error the old incr is still written, but with `unsure` the new one. */
 int aof_switch(struct aof *l, bool publish);
 /* Name for the next base, RDB, while it is written: relative to dir_fd.  Stable until published. */
 int aof_base_temp_name(const struct aof *l, struct bytes *out);
-/* The temp file, complete and synced, of SIZE bytes, becomes the base: everything before the incr that aof_switch() made is history. */
+/* The temp file, complete and synced, of SIZE bytes, becomes the base: everything before the incr that aof_switch() made is history.
+ * An error with `unsure`: the base counts, but nothing before it may go yet. */
 int aof_publish_base(struct aof *l, uint64_t size);
 /* Bytes of base and incrs. */
 uint64_t aof_total_size(const struct aof *l);

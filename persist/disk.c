@@ -145,12 +145,12 @@ int disk_write_all(const struct disk *d, int fd, const void *data, size_t len, s
 	return r;
 }
 
-int disk_replace(const struct disk *d, int dir_fd, const char *temp, const char *name, const void *data, size_t len)
+int disk_write_file(const struct disk *d, int dir_fd, const char *name, const void *data, size_t len)
 {
 	size_t done;
 	int fd, r, close_r;
 
-	fd = d->open(d->ctx, dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC, DISK_FILE_MODE);
+	fd = d->open(d->ctx, dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC, DISK_FILE_MODE);
 	if (fd < 0)
 		return fd;
 	r = disk_write_all(d, fd, data, len, &done);
@@ -159,12 +159,21 @@ int disk_replace(const struct disk *d, int dir_fd, const char *temp, const char 
 	close_r = d->close(d->ctx, fd);
 	if (r == 0)
 		r = close_r;
-	if (r == 0)
-		r = d->rename(d->ctx, dir_fd, temp, dir_fd, name);
 	if (r < 0)
-		goto err_unlink_temp;
-	return d->fsync_dir(d->ctx, dir_fd);
-err_unlink_temp:
-	d->unlink(d->ctx, dir_fd, temp);
+		d->unlink(d->ctx, dir_fd, name);
 	return r;
+}
+
+int disk_replace(const struct disk *d, int dir_fd, const char *temp, const char *name, const void *data, size_t len)
+{
+	int r = disk_write_file(d, dir_fd, temp, data, len);
+
+	if (r < 0)
+		return r;
+	r = d->rename(d->ctx, dir_fd, temp, dir_fd, name);
+	if (r < 0) {
+		d->unlink(d->ctx, dir_fd, temp);
+		return r;
+	}
+	return d->fsync_dir(d->ctx, dir_fd);
 }

@@ -28,6 +28,8 @@ struct disk {
 const struct disk *disk_real(void);
 /* Writes all of it, or says why not (-ENOSPC, -EIO ...); *RET_DONE bytes went out either way. */
 int disk_write_all(const struct disk *d, int fd, const void *data, size_t len, size_t *ret_done);
+/* Makes NAME anew of the given bytes, and syncs the file but not its directory.  After an error it is gone. */
+int disk_write_file(const struct disk *d, int dir_fd, const char *name, const void *data, size_t len);
 /* Replaces DIR/NAME by the given bytes, durably: temp file TEMP, fdatasync, rename, fsync of the directory. */
 int disk_replace(const struct disk *d, int dir_fd, const char *temp, const char *name, const void *data, size_t len);
 

@@ -107,7 +107,7 @@ static int add_parent_time(struct encoder *e, struct batch *b, uint64_t parent)
 
 static int flush_one(struct encoder *e, struct held *h)
 {
-	struct batch b = { .time_ns = h->since_ns };
+	struct batch b = { 0 };
 	struct attr a;
 	uint64_t end;
 
@@ -116,6 +116,7 @@ static int flush_one(struct encoder *e, struct held *h)
 		drop_held(e, h);     /* gone with its last name: nothing to say */
 		return 0;
 	}
+	b.time_ns = a.ctime_ns;      /* of the last cut, which may be later than since_ns */
 	err = get_key(e, &e->key, h->id, NULL, 0);
 	if (err)
 		return err;

@@ -20,7 +20,7 @@ enum {
 struct held {
 	uint64_t id, parent;
 	bool created;               /* else cut to nothing */
-	int64_t since_ns;           /* time of the operation */
+	int64_t since_ns;           /* time of the first operation held back */
 };
 
 /*  C constant   S keyspace lock  */

@@ -66,24 +66,27 @@ void engine_fail_waiters(struct persist *p, int err)
 
 /* ---- failure states ---- */
 
-void engine_update_refuse(struct persist *p)
+void engine_update_refuse_locked(struct persist *p)
 {
 	int refuse = 0;
 
-	if (p->log_health == LOG_SYNC_FAILED || p->save_failed)
+	if (p->save_failed && p->rules.count && p->config->stop_writes_on_bgsave_error)
+		refuse = EROFS;
+	if (p->log_health == LOG_SYNC_FAILED)
 		refuse = EROFS;
 	if (p->log_health == LOG_WRITE_FAILED)
-		refuse = atomic_load(&p->refuse) == ENOSPC ? ENOSPC : EIO;
+		refuse = p->write_errno;
 	atomic_store(&p->refuse, refuse);
 }
 
-static void set_health(struct persist *p, enum log_health h)
+static void set_health(struct persist *p, enum log_health h, int write_errno)
 {
 	pthread_mutex_lock(&p->lock);
 	p->log_health = h;
+	p->write_errno = write_errno;
 	p->info.aof_last_write_ok = h == LOG_OK;
+	engine_update_refuse_locked(p);
 	pthread_mutex_unlock(&p->lock);
-	engine_update_refuse(p);
 }
 
 static void write_failed(struct persist *p, int err)
@@ -93,8 +96,7 @@ static void write_failed(struct persist *p, int err)
 	if (p->log_health != LOG_WRITE_FAILED)
 		engine_log(p, PERSIST_ERROR, "the log can't be written: %s; changes are refused with %s until it can (tried each second)",
 		           strerror(-err), space ? "ENOSPC" : "EIO");
-	atomic_store(&p->refuse, space ? ENOSPC : EIO);
-	set_health(p, LOG_WRITE_FAILED);
+	set_health(p, LOG_WRITE_FAILED, space ? ENOSPC : EIO);
 	p->retry_ns = monotonic(p) + SECOND_NS;
 	engine_fail_waiters(p, space ? -ENOSPC : -EIO);
 }
@@ -105,8 +107,11 @@ static void sync_failed(struct persist *p, int err)
 	           "fdatasync of the log failed: %s; what it holds on disk is unknown: changes are refused with EROFS until a new base and a new "
 	           "log are on disk",
 	           strerror(-err));
-	set_health(p, LOG_SYNC_FAILED);
+	set_health(p, LOG_SYNC_FAILED, 0);
 	p->retry_ns = monotonic(p);
+	/* A rewrite whose log has been switched has a base that lacks what this file holds. */
+	if (p->job.kind == SAVE_BASE && !p->switch_at)
+		jobs_abort(p);
 	engine_fail_waiters(p, -EROFS);
 }
 
@@ -135,10 +140,14 @@ static void sync_log(struct persist *p)
 static void switch_log(struct persist *p)
 {
 	sync_log(p);
-	if (p->log_health != LOG_OK)
+	if (p->log_health == LOG_SYNC_FAILED)
 		return;
 	p->switch_at = 0;
-	jobs_switched(p, aof_switch(&p->log, true));
+	int err = aof_switch(&p->log, true);
+	if (p->log.unsure)
+		sync_failed(p, err);
+	else
+		jobs_switched(p, err);
 }
 
 static void write_journal(struct persist *p)
@@ -165,7 +174,7 @@ static void write_journal(struct persist *p)
 	}
 	if (p->log_health == LOG_WRITE_FAILED) {
 		engine_log(p, PERSIST_WARNING, "the log can be written again: changes are accepted");
-		set_health(p, LOG_OK);
+		set_health(p, LOG_OK, 0);
 	}
 }
 
@@ -188,8 +197,10 @@ static void journal_step(struct persist *p, int64_t now, int64_t *next)
 {
 	enum fsync_policy policy = (enum fsync_policy)atomic_load(&p->fsync_policy);
 
-	if (p->log_health == LOG_SYNC_FAILED)
-		return;     /* jobs.c renews the log */
+	if (p->log_health == LOG_SYNC_FAILED) {
+		engine_fail_waiters(p, -EROFS);     /* jobs.c renews the log */
+		return;
+	}
 	if (p->log_health == LOG_WRITE_FAILED && now < p->retry_ns) {
 		at_most(next, p->retry_ns);
 		return;
@@ -210,7 +221,7 @@ static void journal_step(struct persist *p, int64_t now, int64_t *next)
 		sync_log(p);
 	else if (unsynced && policy == FSYNC_EVERYSEC)
 		at_most(next, p->last_sync_ns + SECOND_NS);
-	if (p->log_health == LOG_WRITE_FAILED)
+	if (p->log_health != LOG_OK)
 		at_most(next, p->retry_ns);
 }
 
@@ -220,11 +231,13 @@ int engine_drain(struct persist *p)
 		write_journal(p);
 	if (p->log_health == LOG_OK)
 		sync_log(p);
-	if (p->log_health == LOG_OK)
+	if (p->log_health == LOG_OK) {
 		complete_waiters(p);
-	else
-		engine_fail_waiters(p, -EIO);
-	return p->log_health == LOG_OK ? 0 : -EIO;
+		return 0;
+	}
+	int err = p->log_health == LOG_SYNC_FAILED ? -EROFS : -p->write_errno;
+	engine_fail_waiters(p, err);
+	return err;
 }
 
 /* ---- expiry ---- */
@@ -270,10 +283,11 @@ static void expire_step(struct persist *p, int64_t now, int64_t *next)
 
 static void held_step(struct persist *p, int64_t now, int64_t *next)
 {
-	int64_t now_ns = p->disk->now_ns(p->disk->ctx);
-	int64_t due_ns;
+	int64_t now_ns, due_ns;
 
 	keyspace_lock(p->ks);
+	/* Read under S: what is held is older, unless the clock was set back. */
+	now_ns = p->disk->now_ns(p->disk->ctx);
 	int err = encode_flush_old(&p->encoder, now_ns, &due_ns);
 	keyspace_unlock(p->ks);
 	if (err)
@@ -285,7 +299,7 @@ static void held_step(struct persist *p, int64_t now, int64_t *next)
 static void publish_counters(struct persist *p)
 {
 	atomic_store(&p->log_size, aof_total_size(&p->log));
-	atomic_store(&p->log_base_size, p->log.base_size);
+	atomic_store(&p->log_base_size, p->log.rewrite_base_size);
 	atomic_store(&p->log_writes, p->log.writes);
 	atomic_store(&p->log_syncs, p->log.syncs);
 }
@@ -305,6 +319,8 @@ static int64_t step(struct persist *p)
 		complete_waiters(p);
 		publish_counters(p);
 	}
+	if (jobs_can_end(p))
+		at_most(&next, now);
 	if (dirty != p->seen_dirty)
 		at_most(&next, now + TICK_NS);
 	p->seen_dirty = dirty;

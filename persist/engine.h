@@ -1,6 +1,6 @@
 /* engine.h -- the inside of struct persist, shared by persist.c (life and calls), open.c (start), engine.c (the log thread) and jobs.c (saves, rewrites).
  *
- * What may be trusted in which state (struct persist: log_health, save_health):
+ * What may be trusted in which state (struct persist: log_health, save_failed):
  *
  *      state              changes get        entered by                    left by                          parked replies
  *      "ok"               done               -                             -                                -
@@ -10,7 +10,8 @@
  *      "log sync failed"  EROFS              fdatasync of the log failed:  a new base and a new log on      get EROFS
  *                                            what it holds on disk is      disk (tried each second); that
  *                                            unknown, it is never synced   file is never used again
- *                                            again
+ *                                            again.  Likewise the log's
+ *                                            directory after a switch
  *      "save failed"      EROFS, with        a snapshot failed, and save   a snapshot that succeeds         not concerned
  *                         stop-writes-on-    rules are set
  *                         bgsave-error
@@ -67,8 +68,9 @@ struct persist {
 	struct aof log;                       /* L */
 	_Atomic uint64_t durable;             /* a position; written by L */
 	_Atomic uint64_t log_size, log_base_size, log_writes, log_syncs;  /* a of `log`, for INFO; written by L */
-	enum log_health log_health;           /* L, read under Q */
-	bool save_failed;                     /* L, read under Q */
+	enum log_health log_health;           /* L, written and read by others under Q */
+	int write_errno;                      /* Q: why, in LOG_WRITE_FAILED: EIO or ENOSPC */
+	bool save_failed;                     /* Q: the last snapshot did */
 	int64_t retry_ns;                     /* L monotonic: next try in a failed state */
 	int64_t last_sync_ns;                 /* L monotonic */
 	int64_t write_due_ns;                 /* L monotonic: what waits in the journal since then; 0: nothing */
@@ -76,7 +78,8 @@ struct persist {
 	uint64_t seen_dirty;                  /* L */
 	int64_t last_try_ns;                  /* L monotonic: of a save by rule */
 	int64_t rewrite_retry_ns;             /* L monotonic: not before, after failures */
-	struct save job;                      /* L; kind is also read under Q */
+	struct save job;                      /* L */
+	enum save_kind running;               /* Q, written by L: the job may be looked into by others */
 	int gone_count;                       /* L */
 	struct gone_key gone[GONE_MAX];       /* L */
 };
@@ -98,7 +101,8 @@ void engine_observe(struct persist *p);
 void *engine_thread(void *arg);
 /* Writes everything the journal has and syncs it, in this thread (the log thread has ended).  0 or -errno. */
 int engine_drain(struct persist *p);
-void engine_update_refuse(struct persist *p);
+/* After a change of log_health, save_failed or rules, with Q held. */
+void engine_update_refuse_locked(struct persist *p);
 /* Replies that are parked for what is not there yet get ERR. */
 void engine_fail_waiters(struct persist *p, int err);
 
@@ -107,10 +111,14 @@ void engine_fail_waiters(struct persist *p, int err);
 void jobs_step(struct persist *p, int64_t now_ns, int64_t *ret_next_ns);
 /* After aof_switch(): its error ends the rewrite. */
 void jobs_switched(struct persist *p, int err);
+/* A job has finished and nothing keeps jobs_step() from ending it. */
+bool jobs_can_end(struct persist *p);
 /* Ends a running job without a result. */
 void jobs_abort(struct persist *p);
 /* Saves in this thread.  0 or -errno. */
 int jobs_save_now(struct persist *p);
+/* After a failed sync, with the log thread ended and no more changes: a new base that holds all of it.  0 or -errno. */
+int jobs_renew_now(struct persist *p);
 /* The first base, before anything runs. */
 int jobs_first_base(struct persist *p, struct error *e);
 

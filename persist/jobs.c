@@ -59,24 +59,36 @@ static int cut(struct persist *p, enum save_kind kind)
 	if (!err)
 		err = save_begin_locked(s);
 	if (!err && kind == SAVE_BASE && p->journal && p->has_thread) {
-		p->switch_at = journal_published(p->journal);
-		encode_open(&p->encoder, s->rdb.now_ns);   /* without memory the next one will do: only the switch needs it */
+		uint64_t at = journal_published(p->journal);
+		err = encode_open(&p->encoder, s->rdb.now_ns);    /* the next incr can't begin without it */
+		if (!err)
+			p->switch_at = at;
 	}
 	keyspace_unlock(p->ks);
 	return err;
 }
 
+static void set_running(struct persist *p, enum save_kind kind)
+{
+	pthread_mutex_lock(&p->lock);
+	p->running = kind;
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void ended(struct persist *p, enum save_kind kind, int err);
 
-static void begin(struct persist *p, enum save_kind kind)
+static void begin(struct persist *p, enum save_kind kind, int64_t now)
 {
+	if (kind == SAVE_DUMP)
+		p->last_try_ns = now;
+	if (p->log_health == LOG_SYNC_FAILED)
+		p->retry_ns = now + SECOND_NS;
 	int err = prepare(p, kind);
 	if (!err)
 		err = cut(p, kind);
 	if (!err) {
-		pthread_mutex_lock(&p->lock);
 		p->job.kind = kind;
-		pthread_mutex_unlock(&p->lock);
+		set_running(p, kind);
 		err = save_start(&p->job);
 	}
 	if (err) {
@@ -94,7 +106,9 @@ static void dump_ended(struct persist *p, int err)
 	struct persist_info *i = &p->info;
 
 	i->rdb_last_bgsave_ok = !err;
-	p->save_failed = err && err != -ECANCELED && p->rules.count && p->config->stop_writes_on_bgsave_error;
+	if (err != -ECANCELED)
+		p->save_failed = err < 0;
+	engine_update_refuse_locked(p);
 	if (err)
 		return;
 	atomic_fetch_sub(&p->dirty, p->job.dirty);
@@ -137,9 +151,8 @@ static void ended(struct persist *p, enum save_kind kind, int err)
 		p->info.aof_last_rewrite_time_sec = took_s;
 		base_ended(p, err);
 	}
-	p->job.kind = SAVE_NONE;     /* nobody looks into the rest from here on */
+	p->running = SAVE_NONE;     /* nobody looks into the job from here on */
 	pthread_mutex_unlock(&p->lock);
-	engine_update_refuse(p);
 	save_fini(&p->job);
 	const char *what = kind == SAVE_DUMP ? "saving" : "append only file rewriting";
 	if (err)
@@ -154,27 +167,33 @@ static void ended(struct persist *p, enum save_kind kind, int err)
 	}
 }
 
-/* The old incr can't be trusted: the next one is made now, and published with the base.  Then everything up to the cut is in that base. */
-static int publish_renewed(struct persist *p)
+/* Everything before UPTO is in the new base. */
+static void log_is_renewed(struct persist *p, uint64_t upto)
 {
 	const char *data;
 	size_t len;
 
-	int err = aof_switch(&p->log, false);
-	if (!err)
-		err = aof_publish_base(&p->log, p->job.size);
-	if (err)
-		return err;
-	while ((len = journal_peek(p->journal, p->switch_at, &data)))
+	while ((len = journal_peek(p->journal, upto, &data)))
 		journal_consume(p->journal, len);
 	p->switch_at = 0;
 	atomic_store(&p->durable, journal_consumed(p->journal));
 	pthread_mutex_lock(&p->lock);
 	p->log_health = LOG_OK;
 	p->info.aof_last_write_ok = true;
+	engine_update_refuse_locked(p);
 	pthread_mutex_unlock(&p->lock);
 	engine_log(p, PERSIST_WARNING, "a new base and a new log are on disk: changes are accepted");
-	return 0;
+}
+
+/* The old incr can't be trusted: the next one is made now, and published with the base. */
+static int publish_renewed(struct persist *p)
+{
+	int err = aof_switch(&p->log, false);
+	if (!err)
+		err = aof_publish_base(&p->log, p->job.size);
+	if (!err)
+		log_is_renewed(p, p->switch_at);
+	return err;
 }
 
 static void finish(struct persist *p)
@@ -247,12 +266,12 @@ static bool rule_is_due(struct persist *p, const struct save_rules *rules, int64
 
 static bool rewrite_is_due(struct persist *p, int64_t now, int64_t *next)
 {
-	uint64_t size = aof_total_size(&p->log), base = p->log.base_size ? p->log.base_size : 1;
+	uint64_t size = aof_total_size(&p->log), base = p->log.rewrite_base_size ? p->log.rewrite_base_size : 1;
 	int64_t percent = p->config->auto_aof_rewrite_percentage;
 
 	if (!percent || size <= p->config->auto_aof_rewrite_min_size || size < base)
 		return false;
-	if ((size - base) / base < (uint64_t)percent / 100 && (size - base) * 100 / base < (uint64_t)percent)
+	if ((size - base) * 100 / base < (uint64_t)percent)
 		return false;
 	if (now < p->rewrite_retry_ns) {
 		at_most(next, p->rewrite_retry_ns);
@@ -292,26 +311,30 @@ static enum save_kind what_is_due(struct persist *p, int64_t now, int64_t *next)
 	int64_t last_save_s = p->info.rdb_last_save_time;
 	bool last_ok = p->info.rdb_last_bgsave_ok;
 	pthread_mutex_unlock(&p->lock);
-	if (rule_is_due(p, &rules, last_save_s, last_ok, now, next)) {
-		p->last_try_ns = now;
+	if (rule_is_due(p, &rules, last_save_s, last_ok, now, next))
 		return SAVE_DUMP;
-	}
 	return p->journal && p->log_health == LOG_OK && rewrite_is_due(p, now, next) ? SAVE_BASE : SAVE_NONE;
+}
+
+bool jobs_can_end(struct persist *p)
+{
+	if (!p->job.kind || !atomic_load(&p->job.finished))
+		return false;
+	/* A base can't be published before the log has been switched, unless finish() does that itself. */
+	return p->job.kind != SAVE_BASE || !p->switch_at || p->log_health == LOG_SYNC_FAILED || p->job.err;
 }
 
 void jobs_step(struct persist *p, int64_t now, int64_t *next)
 {
-	if (p->job.kind && atomic_load(&p->job.finished)) {
-		/* A base can't be published before the log has been switched, unless finish() does that itself. */
-		if (p->job.kind == SAVE_BASE && p->switch_at && p->log_health != LOG_SYNC_FAILED && !p->job.err)
-			return;
+	if (jobs_can_end(p)) {
 		finish(p);
+		at_most(next, now);     /* `dirty` has changed: look at everything once more */
 	}
 	if (p->job.kind)
 		return;
 	enum save_kind kind = what_is_due(p, now, next);
 	if (kind)
-		begin(p, kind);
+		begin(p, kind, now);
 	if (kind && !p->job.kind)
 		at_most(next, now + SECOND_NS);
 }
@@ -325,6 +348,7 @@ static int run(struct persist *p, enum save_kind kind)
 		err = cut(p, kind);
 	if (!err) {
 		p->job.kind = kind;
+		set_running(p, kind);
 		err = save_run(&p->job);
 	}
 	return err;
@@ -337,13 +361,32 @@ int jobs_save_now(struct persist *p)
 	return err;
 }
 
-int jobs_first_base(struct persist *p, struct error *e)
+/* A base of all there is, and an empty incr behind it. */
+static int new_base(struct persist *p)
 {
 	int err = aof_switch(&p->log, false);
 	if (!err)
 		err = run(p, SAVE_BASE);
 	if (!err)
 		err = aof_publish_base(&p->log, p->job.size);
+	if (err && p->job.temp.data)
+		p->disk->unlink(p->disk->ctx, p->log.dir_fd, p->job.temp.data);
+	set_running(p, SAVE_NONE);
 	save_fini(&p->job);
+	return err;
+}
+
+int jobs_renew_now(struct persist *p)
+{
+	int err = new_base(p);
+	if (err)
+		return err;
+	log_is_renewed(p, journal_published(p->journal));
+	return 0;
+}
+
+int jobs_first_base(struct persist *p, struct error *e)
+{
+	int err = new_base(p);
 	return err ? error_set(e, err, "the first base of the log can't be written: %s", strerror(-err)) : 0;
 }

@@ -53,8 +53,9 @@ static void remove_stale_dumps(struct persist *p)
 
 /* ---- what a dead daemon left in the journal ---- */
 
-/* Offset of the batch after the one numbered LAST_SEQ; -EBADMSG when the bytes do not go on from there. */
-static int64_t find_next(const char *data, size_t len, uint64_t last_seq)
+/* Offset of the batch after the one numbered LAST_SEQ, and whether it opens a log; LEN: there is none; -EBADMSG: the bytes do not go on
+ * from there. */
+static int64_t find_next(const char *data, size_t len, uint64_t last_seq, bool *ret_opens)
 {
 	struct resp_limits limits = { .args_max = 1 << 20, .arg_max = UINT32_MAX };
 	struct resp_command c = { 0 };
@@ -77,6 +78,7 @@ static int64_t find_next(const char *data, size_t len, uint64_t last_seq)
 		first = s.seq;
 		if (s.seq == last_seq + 1) {
 			ret = (int64_t)begin;
+			*ret_opens = s.flags & SEAL_OPEN;
 			break;
 		}
 		while (at < len && data[at] == '#' && memchr(data + at, '\n', len - at))
@@ -89,7 +91,8 @@ static int64_t find_next(const char *data, size_t len, uint64_t last_seq)
 	return ret;
 }
 
-static int replay_leftover(struct persist *p, const char *data, size_t len, struct recovery *r, struct error *e)
+/* APPEND: to the log as well. */
+static int replay_leftover(struct persist *p, const char *data, size_t len, bool append, struct recovery *r, struct error *e)
 {
 	struct aof_result res = { .continues = true, .last_seq = r->last_seq, .lineage = r->lineage };
 	struct replay replay;
@@ -101,10 +104,13 @@ static int replay_leftover(struct persist *p, const char *data, size_t len, stru
 	err = aof_read(data, len, &replay, &res, e);
 	if (!err && (res.torn || res.good != len))
 		err = error_set(e, -EBADMSG, "it ends in the middle of a batch");
-	if (!err)
+	if (!err && append) {
 		err = aof_append(&p->log, data, len);
-	if (!err)
-		err = aof_sync(&p->log);
+		if (!err)
+			err = aof_sync(&p->log);
+		if (err)
+			error_set(e, err, "the log can't be written: %s", strerror(-err));
+	}
 	if (err)
 		error_prepend(e, err, "journal of the daemon that died");
 	else
@@ -113,20 +119,22 @@ static int replay_leftover(struct persist *p, const char *data, size_t len, stru
 	return err;
 }
 
-/* Batches that were acknowledged and had not reached the file: they are appended to it and applied. */
-static int take_leftover(struct persist *p, struct recovery *r, struct error *e)
+/* Batches that were acknowledged and had not reached the file: they are applied and appended to it.  They can't be where a Redis has
+ * written since, for batches begin with OPEN: then *RET_NEW_BASE asks for a base that holds everything. */
+static int take_leftover(struct persist *p, struct recovery *r, bool *ret_new_base, struct error *e)
 {
 	uint64_t lineage;
+	bool opens = false;
 	size_t len;
 	const char *data = journal_leftover(p->journal, &len, &lineage);
 
 	if (!len)
 		return 0;
-	if (r->source != RECOVER_AOF || lineage != r->lineage) {
+	if (lineage != r->lineage) {
 		engine_log(p, PERSIST_WARNING, "a journal of %zu bytes from another keyspace was found for this directory: ignored", len);
 		return 0;
 	}
-	int64_t at = find_next(data, len, r->last_seq);
+	int64_t at = find_next(data, len, r->last_seq, &opens);
 	if (at < 0) {
 		engine_log(p, PERSIST_WARNING, "the journal of the daemon that died does not go on where the log ends (batch %llu): ignored",
 		           (unsigned long long)r->last_seq);
@@ -134,7 +142,8 @@ static int take_leftover(struct persist *p, struct recovery *r, struct error *e)
 	}
 	if ((size_t)at == len)
 		return 0;
-	int err = replay_leftover(p, data + at, len - (size_t)at, r, e);
+	*ret_new_base = !r->sealed && !opens;
+	int err = replay_leftover(p, data + at, len - (size_t)at, !*ret_new_base, r, e);
 	if (!err)
 		engine_log(p, PERSIST_INFO, "%zu bytes of changes that the last daemon had acknowledged but not written were recovered",
 		           len - (size_t)at);
@@ -165,17 +174,17 @@ static int open_log(struct persist *p, struct recovery *r, struct error *e)
 	err = aof_open_dir(&p->log, p->dir_fd, p->config->appenddirname, e);
 	if (err)
 		return err;
-	uint64_t lineage = r->lineage ? r->lineage : random_lineage();
-	if (r->source == RECOVER_AOF) {
+	/* Without a log nothing may be in its place before it holds everything. */
+	bool new_base = r->source != RECOVER_AOF;
+	if (!new_base) {
 		err = aof_resume(&p->log, &r->manifest, r->last_incr_size, r->base_size, e);
 		if (!err)
-			err = take_leftover(p, r, e);
-		encode_init(&p->encoder, p->ks, p->journal, lineage, r->last_seq);
-	} else {
-		/* Nothing may be in the log's place before it holds everything. */
-		encode_init(&p->encoder, p->ks, p->journal, lineage, r->last_seq);
-		err = jobs_first_base(p, e);
+			err = take_leftover(p, r, &new_base, e);
 	}
+	uint64_t lineage = r->lineage ? r->lineage : random_lineage();
+	encode_init(&p->encoder, p->ks, p->journal, lineage, r->last_seq);
+	if (!err && new_base)
+		err = jobs_first_base(p, e);
 	if (err)
 		return err;
 	journal_reset(p->journal, lineage);

@@ -83,22 +83,41 @@ static void stop_thread(struct persist *p)
 	p->has_thread = false;
 }
 
+static int finish_log(struct persist *p)
+{
+	keyspace_lock(p->ks);
+	int err = encode_flush(&p->encoder, 0);
+	keyspace_unlock(p->ks);
+	if (p->log_health == LOG_SYNC_FAILED)
+		jobs_renew_now(p);     /* when that fails, the next line says so */
+	int drained = engine_drain(p);
+	if (drained)
+		engine_log(p, PERSIST_ERROR, "the log is not complete on disk: %s", strerror(-drained));
+	return err ? err : drained;
+}
+
+/* Who asked for a snapshot that was never begun. */
+static void fail_save_waiters(struct persist *p)
+{
+	pthread_mutex_lock(&p->lock);
+	struct persist_waiter *w = p->save_waiters;
+	p->save_waiters = NULL;
+	pthread_mutex_unlock(&p->lock);
+	while (w) {
+		struct persist_waiter *next = w->next;
+		w->done(w, -ECANCELED);
+		w = next;
+	}
+}
+
 int persist_stop(struct persist *p, enum persist_final_save save)
 {
 	int err = 0;
 
 	stop_thread(p);
 	jobs_abort(p);
-	if (p->journal) {
-		keyspace_lock(p->ks);
-		err = encode_flush(&p->encoder, 0);
-		keyspace_unlock(p->ks);
-		int drained = engine_drain(p);
-		if (!err)
-			err = drained;
-		if (drained)
-			engine_log(p, PERSIST_ERROR, "the log is not complete on disk: %s", strerror(-drained));
-	}
+	if (p->journal)
+		err = finish_log(p);
 	bool by_rules = p->rules.count && atomic_load(&p->dirty);
 	if (save == FINAL_SAVE_ALWAYS || (save == FINAL_SAVE_BY_RULES && by_rules)) {
 		engine_log(p, PERSIST_INFO, "Saving the final RDB snapshot before exiting.");
@@ -106,6 +125,7 @@ int persist_stop(struct persist *p, enum persist_final_save save)
 		if (!err)
 			err = saved;
 	}
+	fail_save_waiters(p);
 	/* What the log file lacks stays in the shared journal, for the next start. */
 	if (p->journal) {
 		journal_close(p->journal, journal_consumed(p->journal) == journal_published(p->journal));
@@ -187,9 +207,12 @@ int persist_fsync(struct persist *p, uint64_t id, struct persist_waiter *w)
 	keyspace_unlock(p->ks);
 	if (err)
 		return err;
-	int refuse = atomic_load(&p->refuse);
-	if (refuse && !is_there(p, seq, PERSIST_DURABLE))
-		return -refuse;
+	pthread_mutex_lock(&p->lock);
+	if (p->log_health != LOG_OK)
+		err = p->log_health == LOG_SYNC_FAILED ? -EROFS : -p->write_errno;
+	pthread_mutex_unlock(&p->lock);
+	if (err && !is_there(p, seq, PERSIST_DURABLE))
+		return err;
 	return park(p, seq, PERSIST_DURABLE, w);
 }
 
@@ -200,7 +223,7 @@ int persist_save(struct persist *p, struct persist_waiter *w)
 	int ret = 1;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->job.kind == SAVE_DUMP || p->want_save) {
+	if (p->running == SAVE_DUMP || p->want_save) {
 		ret = -EALREADY;
 	} else {
 		w->next = p->save_waiters;
@@ -218,7 +241,7 @@ static int ask(struct persist *p, enum save_kind other, bool *want, bool *later)
 {
 	p->kicked = true;
 	pthread_cond_signal(&p->wake);
-	if (p->job.kind == other) {
+	if (p->running == other) {
 		*later = true;
 		return SCHEDULED;
 	}
@@ -231,9 +254,9 @@ int persist_bgsave(struct persist *p, bool schedule)
 	int ret;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->job.kind == SAVE_DUMP || p->want_save)
+	if (p->running == SAVE_DUMP || p->want_save)
 		ret = -EALREADY;
-	else if (p->job.kind == SAVE_BASE && !schedule)
+	else if (p->running == SAVE_BASE && !schedule)
 		ret = -EBUSY;
 	else
 		ret = ask(p, SAVE_BASE, &p->want_save, &p->save_scheduled);
@@ -248,7 +271,7 @@ int persist_bgrewriteaof(struct persist *p)
 	if (!p->journal)
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&p->lock);
-	if (p->job.kind == SAVE_BASE || p->want_rewrite)
+	if (p->running == SAVE_BASE || p->want_rewrite)
 		ret = -EALREADY;
 	else
 		ret = ask(p, SAVE_DUMP, &p->want_rewrite, &p->rewrite_scheduled);
@@ -260,6 +283,7 @@ void persist_set_save(struct persist *p, const struct save_rules *r)
 {
 	pthread_mutex_lock(&p->lock);
 	p->rules = *r;
+	engine_update_refuse_locked(p);
 	p->kicked = true;
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
@@ -286,7 +310,7 @@ static const char *state_name(const struct persist *p)
 	case LOG_OK:
 		break;
 	}
-	return p->save_failed ? "save failed" : "ok";
+	return p->save_failed && p->rules.count && p->config->stop_writes_on_bgsave_error ? "save failed" : "ok";
 }
 
 void persist_get_info(struct persist *p, struct persist_info *ret)
@@ -297,12 +321,12 @@ void persist_get_info(struct persist *p, struct persist_info *ret)
 	ret->rdb_changes_since_last_save = atomic_load(&p->dirty);
 	ret->rdb_bgsave_scheduled = p->save_scheduled;
 	ret->aof_rewrite_scheduled = p->rewrite_scheduled;
-	ret->rdb_bgsave_in_progress = p->job.kind == SAVE_DUMP || p->want_save;
-	ret->aof_rewrite_in_progress = p->job.kind == SAVE_BASE || p->want_rewrite;
+	ret->rdb_bgsave_in_progress = p->running == SAVE_DUMP || p->want_save;
+	ret->aof_rewrite_in_progress = p->running == SAVE_BASE || p->want_rewrite;
 	ret->rdb_current_bgsave_time_sec = ret->aof_current_rewrite_time_sec = -1;
-	if (p->job.kind) {
+	if (p->running) {
 		int64_t took_s = (p->disk->monotonic_ns(p->disk->ctx) - p->job.begun_ns) / SECOND_NS;
-		*(p->job.kind == SAVE_DUMP ? &ret->rdb_current_bgsave_time_sec : &ret->aof_current_rewrite_time_sec) = took_s;
+		*(p->running == SAVE_DUMP ? &ret->rdb_current_bgsave_time_sec : &ret->aof_current_rewrite_time_sec) = took_s;
 		ret->current_save_keys_processed = atomic_load(&p->job.processed);
 		ret->current_save_keys_total = p->job.totals.nodes;
 		ret->snapshot_memory_peak = atomic_load(&p->job.memory_peak);

@@ -235,6 +235,7 @@ static int load_bytes(struct recover *rc, int dir_fd, const char *name, const st
 
 	rc->r.db = 0;
 	rc->r.l.now_ns = m->mtime_ns;
+	rc->aof.sealed = false;
 	if (m->data && rdb_is(m->data, m->len)) {
 		err = load_rdb_part(rc, m, false, &used);
 		if (err)
@@ -404,6 +405,7 @@ static int recover_finish(struct recover *rc, struct keyspace *ks)
 	out->keys_skipped = rc->r.tombs.types;
 	out->lineage = rc->aof.lineage;
 	out->last_seq = rc->aof.last_seq;
+	out->sealed = rc->aof.sealed;
 	if (rc->port->loading && rc->total)
 		rc->port->loading(rc->port->ctx, rc->total, rc->total, out->keys_loaded);
 	return 0;

@@ -26,6 +26,7 @@ struct recovery {
 	uint64_t last_seq;              /* of the last batch that counts; 0: none */
 	uint64_t last_incr_size;        /* bytes of the last incr after a cut */
 	uint64_t base_size;             /* bytes of the base; old AOF: of that file */
+	bool sealed;                    /* the last file ends in a stretch of ours: another batch may follow */
 	uint64_t keys_loaded, keys_expired, keys_skipped;
 	struct bytes report;            /* lines for the human: what was cut, what was left out */
 };
