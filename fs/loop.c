@@ -19,6 +19,8 @@
 enum {
 	STREAK_CALLS = 4,         /* requests in a row found waiting, at which another reader is called */
 	LONG_REQUEST = 65536,     /* bytes; handling one that big is left by calling another reader first */
+	LOST_NS = 250000,         /* a CPU offered away that comes back so late is wanted by others */
+	CALM_NS = 50000000,       /* and is not polled away for so long */
 };
 
 /*  C  constant after start    L  whoever holds the lead    W  lock    a  atomic    R  the reader's own  */
@@ -38,6 +40,7 @@ struct loop {
 	int ended_fd;             /* C  eventfd */
 	int64_t spin_ns;          /* C */
 	struct qos qos;           /* L */
+	int64_t calm_until_ns;    /* L  no polling before: the CPUs are busy */
 	_Atomic bool led;         /* a  somebody waits at the device */
 	_Atomic bool stop;        /* a  only becomes true */
 	_Atomic int asleep;       /* a  readers in nap(), less those called; written under W */
@@ -117,19 +120,26 @@ static void call_another(struct loop *l)
 }
 
 /* Holding the lead, after a look that found nothing: polls the device without sleeping.  The CPU is offered away first, since whoever is
- * to send the next request may wait for this very one.  As receive(). */
+ * to send the next request may wait for this very one.  Where others work on it for long, polling would only use up the share that lets a
+ * sleeper run as soon as it wakes: then it is left for a while.  As receive(). */
 static int spin(struct reader *r)
 {
 	struct loop *l = r->loop;
-	int64_t until = now_ns() + l->spin_ns;
+	int64_t now = now_ns(), until = now + l->spin_ns, before;
 	int n;
 
+	if (now < l->calm_until_ns)
+		return -EAGAIN;
 	do {
+		before = now;
 		sched_yield();
 		n = receive(r);
+		now = now_ns();
+		if (now - before > LOST_NS)
+			l->calm_until_ns = now + CALM_NS;
 		if (n != -EAGAIN || atomic_load_explicit(&l->stop, memory_order_relaxed))
 			return n;
-	} while (now_ns() < until);
+	} while (now < until && now >= l->calm_until_ns);
 	return -EAGAIN;
 }
 

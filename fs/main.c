@@ -19,6 +19,7 @@ struct arguments {
 	const char *options[OPTIONS_MAX]; /* each -o */
 	int option_count;
 	const char *source, *mountpoint;
+	bool fake;                        /* mount -f: everything but the mount */
 };
 
 static const char usage_text[] =
@@ -50,6 +51,14 @@ static int usage(const char *what)
 	return EXIT_USAGE;
 }
 
+/* As mount.kvfs it is called by mount(8), whose -f, -n, -s and -v mean other things than ours. */
+static bool is_mount_helper(const char *program)
+{
+	const char *base = strrchr(program, '/');
+
+	return strncmp(base ? base + 1 : program, "mount.", strlen("mount.")) == 0;
+}
+
 /* 0: go on; 1: done, 0 is the exit status; else the exit status for a mistake. */
 static int parse(int argc, char **argv, struct arguments *a)
 {
@@ -60,12 +69,18 @@ static int parse(int argc, char **argv, struct arguments *a)
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
+	const bool helper = is_mount_helper(argv[0]);
 	int c;
 
-	while ((c = getopt_long(argc, argv, "fc:o:hV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, helper ? "fo:hVnsvt:" : "fc:o:hV", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
-			a->foreground = true;
+			*(helper ? &a->fake : &a->foreground) = true;
+			break;
+		case 'n':
+		case 's':
+		case 'v':
+		case 't':
 			break;
 		case 'c':
 			if (a->file)
@@ -168,6 +183,8 @@ int main(int argc, char **argv)
 	if (err < 0) {
 		fprintf(stderr, "kvfs: %s\n", e.text);
 		status = EXIT_FAILURE;
+	} else if (a.fake) {
+		status = EXIT_SUCCESS;
 	} else {
 		status = run(&config, &a);
 	}
