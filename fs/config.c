@@ -431,9 +431,9 @@ void config_print_help(void *stream)
 		left.len = 0;
 		(void)bytes_addf(&left, "%s=", o->name);
 		print_values(o, &left);
-		fprintf(stream, "  %-36.*s %s%s%s (%s)\n", (int)left.len, left.len > 0 ? left.data : "", o->help,
-			o->type == CONFIG_INT && o->unit[0] != '\0' ? ", " : "", o->type == CONFIG_INT ? o->unit : "",
-			o->def[0] != '\0' ? o->def : "empty");
+		fprintf(stream, "  %-37.*s %s (%s%s%s)\n", (int)left.len, left.len > 0 ? left.data : "", o->help,
+			o->def[0] != '\0' ? o->def : "empty", o->type == CONFIG_INT && o->unit[0] != '\0' ? " " : "",
+			o->type == CONFIG_INT ? o->unit : "");
 	}
 	bytes_fini(&left);
 }

@@ -123,7 +123,7 @@ int ctl_job_wait(struct ctl_client *c, const struct ctl_job *job, int64_t before
 
 	for (;;) {
 		err = ask_info(c, &info);
-		if (err < 0)
+		if (err != 0)
 			break;
 		/* The first to end may be one that ran before; by the second, ours has. */
 		ended = field_number(&info, job->successes) - before;
@@ -137,7 +137,7 @@ int ctl_job_wait(struct ctl_client *c, const struct ctl_job *job, int64_t before
 	}
 	if (bar)
 		clear_bar();
-	if (err < 0)
+	if (err != 0)
 		return ctl_complain(CTL_NO_SERVER, "the server went away: %s", strerrordesc_np(-err));
 	return ended > 0 ? CTL_DONE : ctl_complain(CTL_REFUSED, "%s", job->failed);
 }
