@@ -12,7 +12,7 @@
 
 void aof_init(struct aof *l, const struct disk *d, const char *filename)
 {
-	*l = (struct aof){ .disk = d, .filename = filename, .dir_fd = -1, .fd = -1 };
+	*l = (struct aof){ .disk = d, .filename = filename, .base_suffix = ".base.rdb", .dir_fd = -1, .fd = -1 };
 }
 
 /* ---- names ---- */
@@ -301,7 +301,7 @@ int aof_publish_base(struct aof *l, uint64_t size)
 	uint64_t seq = manifest_max_seq(&l->manifest, MANIFEST_BASE) + 1;
 	int err = aof_base_temp_name(l, &temp);
 	if (!err)
-		err = name_of(l, &name, seq, ".base.rdb");
+		err = name_of(l, &name, seq, l->base_suffix);
 	if (!err)
 		err = manifest_with_base(l, name.data, seq, &next);
 	if (!err)

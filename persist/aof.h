@@ -20,6 +20,7 @@
 struct aof {
 	const struct disk *disk;    /* borrowed */
 	const char *filename;       /* appendfilename, borrowed */
+	const char *base_suffix;    /* static: decoration, a reader goes by the content */
 	int dir_fd;                 /* of appenddirname; -1 when closed */
 	struct manifest manifest;   /* as published */
 	int fd;                     /* of the last incr; -1 */

@@ -129,7 +129,7 @@ static int record_lineage(const struct seal_record *rec, uint64_t *lineage, stru
 	return 0;
 }
 
-static int record_apply(struct replay *r, const struct seal_record *rec, uint64_t *lineage, struct error *e)
+static int record_apply(struct replay *r, const struct seal_record *rec, struct aof_result *res, struct error *e)
 {
 	switch (rec->kind) {
 	case SEAL_ATTR:
@@ -143,18 +143,23 @@ static int record_apply(struct replay *r, const struct seal_record *rec, uint64_
 	case SEAL_RENAME:
 		return loader_rename(&r->l, rec->path, rec->path_len, rec->to, rec->to_len, rec->flags);
 	case SEAL_LINEAGE:
-		return record_lineage(rec, lineage, e);
+		return record_lineage(rec, &res->lineage, e);
 	case SEAL_PARENT_TIME:
 		return record_parent_time(r, rec);
 	case SEAL_RESIZE:
 		return loader_resize(&r->l, rec->path, rec->path_len, rec->number);
+	case SEAL_BASE:
+		res->last_seq = rec->number;
+		return 0;
 	}
 	return -EBADMSG;
 }
 
-int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct replay *r, uint64_t *lineage, struct error *e)
+int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct replay *r, struct aof_result *res,
+                      struct error *e)
 {
-	static const char *const names[] = { "", "ATTR", "MKDIR", "SYMLINK", "REMOVE", "RENAME", "LINEAGE", "PARENT_TIME", "RESIZE" };
+	static const char *const names[] = { "", "ATTR", "MKDIR", "SYMLINK", "REMOVE", "RENAME", "LINEAGE", "PARENT_TIME", "RESIZE",
+		                       "BASE" };
 	bool has_key = b->count && b->command[0].argc > 1;
 	const struct resp_arg *key = has_key ? &b->arg[b->command[0].first + 1] : NULL;
 	char shown[PATH_SHOWN_MAX];
@@ -170,7 +175,7 @@ int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct re
 			rec.path = key->data;
 			rec.path_len = key->len;
 		}
-		err = record_apply(r, &rec, lineage, e);
+		err = record_apply(r, &rec, res, e);
 		if (err)
 			return error_set(e, err, "its record %s of \"%s\" can't be applied: %s", names[rec.kind],
 			                 error_quote(rec.path, rec.path_len, shown, sizeof(shown)), strerror(-err));

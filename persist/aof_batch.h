@@ -2,6 +2,7 @@
 #ifndef KVFS_PERSIST_AOF_BATCH_H
 #define KVFS_PERSIST_AOF_BATCH_H
 
+#include "persist/recover.h"
 #include "persist/replay.h"
 #include "persist/seal.h"
 
@@ -23,9 +24,10 @@ int aof_batch_add(struct aof_batch *b, const struct resp_command *c, uint64_t at
 void aof_batch_clear(struct aof_batch *b);
 /* Applies the commands in order; *RET_AT is the offset of the one that failed. */
 int aof_batch_commands(const struct aof_batch *b, struct replay *r, uint64_t *ret_at, struct error *e);
-/* Applies the records of S; *LINEAGE is compared with or takes what a LINEAGE record says.  -EBADMSG, with E set: they do not fit the
+/* Applies the records of S; RES->lineage is compared with or takes what a LINEAGE record says, RES->last_seq takes what a BASE record says.  -EBADMSG, with E set: they do not fit the
  * keyspace; or what the loader says. */
-int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct replay *r, uint64_t *lineage, struct error *e);
+int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct replay *r, struct aof_result *res,
+                      struct error *e);
 void aof_batch_fini(struct aof_batch *b);
 
 #endif

@@ -147,7 +147,7 @@ static int reader_apply_batch(struct aof_reader *a, const struct seal *s)
 	if (!(s->flags & SEAL_RECORDS_ONLY))
 		err = aof_batch_commands(&a->batch, a->r, &ignored, a->e);
 	if (!err)
-		err = aof_batch_records(&a->batch, s, a->r, &a->res->lineage, a->e);
+		err = aof_batch_records(&a->batch, s, a->r, a->res, a->e);
 	a->r->strict = false;
 	return err;
 }
@@ -171,11 +171,11 @@ static int reader_seal(struct aof_reader *a)
 		return error_set(a->e, -EBADMSG, "batch at %llu: it is number %llu where number %llu should follow: something is missing "
 		                 "(kvfs-ctl check DIR tells more)", reader_offset(a, start), (unsigned long long)s.seq,
 		                 (unsigned long long)last + 1);
+	a->res->last_seq = s.seq;
 	err = reader_apply_batch(a, &s);
 	if (err)
 		return error_prepend(a->e, err, "batch at %llu", reader_offset(a, start));
 	a->res->sealed = true;
-	a->res->last_seq = s.seq;
 	a->res->batches++;
 	reader_counts(a);
 	return 0;

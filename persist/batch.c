@@ -92,23 +92,24 @@ static int timestamp(struct encoder *e, int64_t now_ns, char *line, size_t cap)
 	return snprintf(line, cap, "#TS:%lld\r\n", (long long)now_s);
 }
 
-int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret)
+static size_t records_size(const struct batch *b)
 {
-	char stamp[32];
-	size_t stamp_len = (size_t)timestamp(e, b->time_ns, stamp, sizeof stamp);
-	size_t records_len = 0;
+	size_t size = 0;
 
 	for (int i = 0; i < b->records; i++)
-		records_len += seal_record_size(&b->record[i]);
-	size_t size = stamp_len + commands_size(b) + seal_size(records_len);
-	char *p = journal_reserve(e->journal, size);
-	if (!p) {
-		bytes_fini(&b->more);
-		return -ENOMEM;
-	}
+		size += seal_record_size(&b->record[i]);
+	return size;
+}
+
+size_t batch_size(const struct batch *b)
+{
+	return commands_size(b) + seal_size(records_size(b));
+}
+
+char *batch_write(const struct batch *b, char *p, uint64_t seq)
+{
 	char *start = p;
-	memcpy(p, stamp, stamp_len);
-	char *batch = p += stamp_len;
+
 	for (int c = 0; c < b->commands; c++) {
 		p = resp_write_array(p, (size_t)b->command[c].argc);
 		for (int i = 0; i < b->command[c].argc; i++)
@@ -117,11 +118,27 @@ int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret)
 	if (b->more.len)
 		memcpy(p, b->more.data, b->more.len);
 	p += b->more.len;
-	p = seal_begin(p, records_len, b->flags, (unsigned)b->records, ++e->seq, b->time_ns);
+	p = seal_begin(p, records_size(b), b->flags, (unsigned)b->records, seq, b->time_ns);
 	for (int i = 0; i < b->records; i++)
 		p = seal_put_record(p, &b->record[i]);
-	p = seal_finish(batch, p);
-	assert((size_t)(p - start) == size);
+	return seal_finish(start, p);
+}
+
+int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret)
+{
+	char stamp[32];
+	size_t stamp_len = (size_t)timestamp(e, b->time_ns, stamp, sizeof stamp);
+	size_t size = stamp_len + batch_size(b);
+	char *p = journal_reserve(e->journal, size);
+
+	if (!p) {
+		bytes_fini(&b->more);
+		return -ENOMEM;
+	}
+	memcpy(p, stamp, stamp_len);
+	char *end = batch_write(b, p + stamp_len, ++e->seq);
+	assert((size_t)(end - p) == size);
+	(void)end;
 	*ret = journal_commit(e->journal, size);
 	bytes_fini(&b->more);
 	return 0;

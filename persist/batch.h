@@ -35,6 +35,9 @@ void batch_arg_value(struct batch *b, const struct value *v, uint64_t size, size
 struct seal_record *batch_record(struct batch *b, enum seal_record_kind kind);
 /* One more two-argument command among `more`; 0 or -ENOMEM. */
 int batch_more(struct batch *b, const char *word, const struct bytes *first, const struct bytes *second);
+/* Bytes of the whole batch, and the batch itself, numbered SEQ, at P; returns the end. */
+size_t batch_size(const struct batch *b);
+char *batch_write(const struct batch *b, char *p, uint64_t seq);
 /* Into the journal, with the next sequence number; frees `more`.  *RET: the position behind it.  0 or -ENOMEM. */
 int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret);
 

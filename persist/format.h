@@ -35,6 +35,8 @@
  *      6 OPEN          u64 lineage: random number of this keyspace; the path is empty
  *      7 PARENT_TIME   i64 ns: mtime and ctime of the directory that holds the path
  *      8 RESIZE        u64 size of the value
+ *      9 BASE          u64 sequence number: the file up to here is a base (aof-use-rdb-preamble no), numbered from 1 by itself, and includes all
+ *                      batches of the log up to that number; the path is empty
  *
  * Torn tail: a batch that the end of the last file cuts short, with no seal of a later or the same sequence number behind its start.  It
  * is cut off, a copy is kept.  NUL bytes at the end of the file count as not there: a power loss leaves such.  Anything else that does not
@@ -66,6 +68,7 @@ enum {
 
 enum seal_record_kind {
 	SEAL_ATTR = 1, SEAL_MKDIR, SEAL_SYMLINK, SEAL_REMOVE, SEAL_RENAME, SEAL_LINEAGE, SEAL_PARENT_TIME, SEAL_RESIZE,
+	SEAL_BASE,
 };
 
 #define AUX_ATTR "kvfs"

@@ -39,6 +39,7 @@ static int prepare(struct persist *p, enum save_kind kind)
 		                       .now_ns = p->disk->now_ns(p->disk->ctx) };
 	if (kind == SAVE_BASE) {
 		s->dir_fd = p->log.dir_fd;
+		s->as_commands = !p->config->aof_use_rdb_preamble;
 		return aof_base_temp_name(&p->log, &s->temp);
 	}
 	int err = bytes_addf(&s->temp, "temp-%d.rdb", (int)getpid());

@@ -214,6 +214,8 @@ static void init(struct persist *p, const struct persist_config *config, struct 
 	pthread_cond_init(&p->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	aof_init(&p->log, p->disk, config->appendfilename);
+	if (!config->aof_use_rdb_preamble)
+		p->log.base_suffix = ".base.aof";
 	p->info.rdb_last_bgsave_ok = p->info.aof_last_bgrewrite_ok = p->info.aof_last_write_ok = true;
 	p->info.rdb_last_bgsave_time_sec = p->info.aof_last_rewrite_time_sec = -1;
 	p->info.rdb_last_save_time = p->disk->now_ns(p->disk->ctx) / SECOND_NS;

@@ -1,5 +1,6 @@
 /* save.c -- see save.h. */
 #include "persist/save.h"
+#include "persist/aof_base.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,8 @@ static void delay(int64_t us)
 	nanosleep(&t, NULL);
 }
 
-static int write_entries(struct save *s, struct rdb_writer *w)
+/* Hands the snapshot's entries to PUT, one by one. */
+static int write_entries(struct save *s, int (*put)(void *w, const struct snapshot_entry *e), void *w)
 {
 	struct snapshot_batch *b = malloc(sizeof *b);
 	if (!b)
@@ -39,7 +41,7 @@ static int write_entries(struct save *s, struct rdb_writer *w)
 	int err;
 	while (!(err = snapshot_next(s->snapshot, b)) && b->count) {
 		for (int i = 0; i < b->count && !err; i++) {
-			err = rdb_writer_entry(w, &b->entry[i]);
+			err = put(w, &b->entry[i]);
 			if (s->key_delay_us)
 				delay(s->key_delay_us);
 			if (!err && atomic_load_explicit(&s->abort, memory_order_relaxed))
@@ -56,7 +58,17 @@ static int write_entries(struct save *s, struct rdb_writer *w)
 	return err;
 }
 
-static int write_file(struct save *s)
+static int put_rdb(void *w, const struct snapshot_entry *e)
+{
+	return rdb_writer_entry(w, e);
+}
+
+static int put_aof(void *w, const struct snapshot_entry *e)
+{
+	return aof_base_entry(w, e);
+}
+
+static int write_rdb(struct save *s)
 {
 	struct rdb_writer *w;
 
@@ -65,10 +77,33 @@ static int write_file(struct save *s)
 		return err;
 	err = rdb_writer_begin(w, &s->totals);
 	if (!err)
-		err = write_entries(s, w);
+		err = write_entries(s, put_rdb, w);
 	if (!err)
 		err = rdb_writer_end(w);
 	rdb_writer_free(w);
+	return err;
+}
+
+static int write_aof(struct save *s)
+{
+	struct aof_base *w;
+
+	int err = aof_base_new(&s->rdb, sink, s, &w);
+	if (err)
+		return err;
+	err = aof_base_begin(w);
+	if (!err)
+		err = write_entries(s, put_aof, w);
+	if (!err)
+		err = aof_base_end(w);
+	aof_base_free(w);
+	return err;
+}
+
+static int write_file(struct save *s)
+{
+	int err = s->as_commands ? write_aof(s) : write_rdb(s);
+
 	return err ? err : s->disk->fdatasync(s->disk->ctx, s->fd);
 }
 

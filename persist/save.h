@@ -24,6 +24,7 @@ struct save {
 	struct bytes temp;                /* C name, terminated; owned */
 	const char *name;                 /* C DUMP: final name, borrowed */
 	struct rdb_options rdb;           /* C */
+	bool as_commands;                 /* C BASE: aof_base.h instead of RDB */
 	int64_t key_delay_us;             /* C for tests */
 	struct snapshot *snapshot;        /* C */
 	struct snapshot_totals totals;    /* C */

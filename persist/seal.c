@@ -146,6 +146,7 @@ size_t seal_record_size(const struct seal_record *r)
 	case SEAL_LINEAGE:
 	case SEAL_PARENT_TIME:
 	case SEAL_RESIZE:
+	case SEAL_BASE:
 		return size + 8;
 	}
 	assert(!"kind of record");
@@ -175,6 +176,7 @@ char *seal_put_record(char *p, const struct seal_record *r)
 	case SEAL_LINEAGE:
 	case SEAL_PARENT_TIME:
 	case SEAL_RESIZE:
+	case SEAL_BASE:
 		return le_put64(p, r->number);
 	}
 	assert(!"kind of record");
@@ -276,6 +278,7 @@ int seal_next_record(const struct seal *s, size_t *pos, struct seal_record *ret)
 	case SEAL_LINEAGE:
 	case SEAL_PARENT_TIME:
 	case SEAL_RESIZE:
+	case SEAL_BASE:
 		r.number = take_u64(&t);
 		break;
 	default:

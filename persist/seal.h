@@ -16,7 +16,7 @@ struct seal_record {
 	const char *to;                /* RENAME: new path; SYMLINK: target */
 	size_t to_len;
 	unsigned flags;                /* RENAME */
-	uint64_t number;               /* LINEAGE, RESIZE; PARENT_TIME as int64_t */
+	uint64_t number;               /* LINEAGE, RESIZE, BASE; PARENT_TIME as int64_t */
 };
 
 struct seal {
