@@ -64,7 +64,7 @@ static int usage(void)
 /* Calls WITH for the mount that is meant. */
 static int with_mount(const struct ctl_options *o, int (*with)(const struct ctl_mount *mount, void *ctx), void *ctx)
 {
-	const struct ctl_mount *mount;
+	const struct ctl_mount *mount = NULL;
 	struct ctl_mounts m = { 0 };
 	struct error e = { { 0 } };
 	int err, result;
@@ -72,7 +72,7 @@ static int with_mount(const struct ctl_options *o, int (*with)(const struct ctl_
 	err = ctl_mounts_read(&m, &e);
 	if (err == 0)
 		err = ctl_mounts_pick(&m, o->mountpoint, &mount, &e);
-	if (err < 0)
+	if (err != 0)
 		result = ctl_complain(err == -EINVAL ? CTL_USAGE : CTL_NO_SERVER, "%s", e.text);
 	else
 		result = with(mount, ctx);
