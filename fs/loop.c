@@ -18,6 +18,7 @@
 
 enum {
 	STREAK_CALLS = 4,         /* requests in a row found waiting, at which another reader is called */
+	PROBE_EVERY = 8,          /* requests until it is looked again whether they queue up */
 	LONG_REQUEST = 65536,     /* bytes; handling one that big is left by calling another reader first */
 	LOST_NS = 250000,         /* a CPU offered away that comes back so late is wanted by others */
 	CALM_NS = 50000000,       /* and is not polled away for so long */
@@ -28,7 +29,7 @@ struct reader {
 	struct loop *loop;        /* C */
 	pthread_t thread;         /* C */
 	struct fuse_buf buf;      /* R  memory allocated by libfuse, freed by us */
-	int streak;               /* R */
+	int streak, unprobed;     /* R */
 };
 
 struct loop {
@@ -119,7 +120,7 @@ static void call_another(struct loop *l)
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* Holding the lead, after a look that found nothing: polls the device without sleeping.  The CPU is offered away first, since whoever is
+/* Holding the lead: polls the device without sleeping.  The CPU is offered away first, since whoever is
  * to send the next request may wait for this very one.  Where others work on it for long, polling would only use up the share that lets a
  * sleeper run as soon as it wakes: then it is left for a while.  As receive(). */
 static int spin(struct reader *r)
@@ -179,24 +180,38 @@ static int lead(struct reader *r)
 	return n;
 }
 
+/* Looks, now and then, whether requests queue up while one is handled; if so, goes on looking, and calls another reader.  As receive(). */
+static int probe(struct reader *r)
+{
+	int n;
+
+	if (r->streak == 0 && ++r->unprobed < PROBE_EVERY)
+		return -EAGAIN;
+	r->unprobed = 0;
+	n = receive(r);
+	if (n == -EAGAIN) {
+		r->streak = 0;
+	} else if (++r->streak > STREAK_CALLS) {
+		r->streak = 1;
+		call_another(r->loop);
+	}
+	return n;
+}
+
 /* The next request: as receive(), but -EAGAIN only after a nap. */
 static int next_request(struct reader *r)
 {
 	struct loop *l = r->loop;
-	int n = receive(r);
+	int n = probe(r);
 
-	if (n != -EAGAIN) {
-		if (++r->streak >= STREAK_CALLS) {
-			r->streak = 0;
-			call_another(l);
-		}
+	if (n != -EAGAIN)
 		return n;
-	}
-	r->streak = 0;
 	if (!atomic_exchange_explicit(&l->led, true, memory_order_acquire))
 		return lead(r);
-	nap(l);
-	return -EAGAIN;
+	n = receive(r);
+	if (n == -EAGAIN)
+		nap(l);
+	return n;
 }
 
 static void handle(struct reader *r, size_t size)
