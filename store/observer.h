@@ -12,7 +12,7 @@
 #include "store/keyspace.h"
 
 enum mutation_kind {
-	MUTATION_CREATE,    /* NODE (attributes of the new one, id 0) as PARENT/NAME; TARGET for a symlink */
+	MUTATION_CREATE,    /* ID (nobody knows it yet) with the attributes NODE as PARENT/NAME; TARGET for a symlink */
 	MUTATION_WRITE,     /* DATA at OFF of ID; NODE is the state after */
 	MUTATION_SETATTR,   /* CHANGE of ID; NODE is the state after (a new size included) */
 	MUTATION_REMOVE,    /* ID, at PARENT/NAME, loses its name (unlink, rmdir) */

@@ -27,7 +27,8 @@ void BEHIND(free)(void *p);
 
 /* Runs before a sanitizer is ready. */
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((no_sanitize("address", "thread", "memory", "undefined"))), apply_to = function)
+#pragma clang attribute push(__attribute__((no_sanitize("address", "undefined"))), apply_to = function)
+#pragma clang attribute push(__attribute__((disable_sanitizer_instrumentation)), apply_to = function)
 #endif
 
 #define MAGIC 0x6b76667362792121u
@@ -139,5 +140,6 @@ void *realloc(void *old, size_t size)
 }
 
 #ifdef __clang__
+#pragma clang attribute pop
 #pragma clang attribute pop
 #endif
