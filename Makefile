@@ -66,9 +66,9 @@ help:
 $(B)/kvfs: $(B)/fs/main.o $(ROOMS)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(FUSE_LIBS) $(LIBS)
-$(B)/kvfs-ctl: $(CTL) $(B)/libpersist.a $(B)/libstore.a
+$(B)/kvfs-ctl: $(CTL) $(ROOMS)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(FUSE_LIBS) $(LIBS)
 $(B)/libfs.a: $(FS)
 $(B)/libpersist.a: $(PERSIST)
 $(B)/libstore.a: $(STORE)

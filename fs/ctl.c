@@ -1,5 +1,6 @@
 /* ctl.c -- kvfs-ctl: finds the mount, sends one command, prints what comes back. */
 #include "fs/ctl.h"
+#include "fs/ctl_check.h"
 #include "fs/ctl_client.h"
 #include "fs/ctl_jobs.h"
 #include "fs/ctl_mounts.h"
@@ -37,6 +38,7 @@ static const char usage_text[] =
 	"  dbsize                       number of keys\n"
 	"  ping [TEXT], echo TEXT       whether it answers\n"
 	"  umount                       unmount and wait until everything is on disk and the daemon has gone\n"
+	"  check DIR                    offline: reads the log and the snapshot in DIR, says what does not count, changes nothing\n"
 	"  shutdown [nosave|save]       likewise, also when the mount point is in use\n"
 	"\n"
 	"exit status: 0 done, 1 the server said no, 2 usage, 3 no server\n";
@@ -140,6 +142,11 @@ static int run(const struct ctl_options *o, const char *const *words, size_t cou
 		if (count > 1 || o->socket != NULL)
 			return ctl_complain(CTL_USAGE, "umount takes no argument and no -s: kvfs-ctl [-m MOUNTPOINT] umount");
 		return with_mount(o, umount_it, NULL);
+	}
+	if (strcasecmp(words[0], "check") == 0) {
+		if (count != 2)
+			return ctl_complain(CTL_USAGE, "check takes one directory: kvfs-ctl check DIR");
+		return ctl_check(words[1]);
 	}
 	if (count > 1 && strcmp(words[count - 1], "--wait") == 0) {
 		job = ctl_job_find(words[0]);
