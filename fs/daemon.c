@@ -70,19 +70,34 @@ static int leave_terminal(void)
 
 int daemon_ready(struct daemon *d, const char *report)
 {
-	size_t len = strlen(report);
+	char *message;
+	const char *at;
+	size_t len;
 	int err;
 
 	if (chdir("/") < 0)
 		return -errno;
 	if (d->pipe_fd < 0)
 		return 0;
+	if (asprintf(&message, "%c%s", ready_mark, report) < 0)
+		return -ENOMEM;
 	err = leave_terminal();
-	if (err < 0)
+	if (err < 0) {
+		free(message);
 		return err;
+	}
+	at = message;
+	len = strlen(message);
 	/* A parent that was killed meanwhile is no reason to stop: the mount works. */
-	if (write(d->pipe_fd, &ready_mark, 1) == 1 && len > 0 && write(d->pipe_fd, report, len) < 0)
-		err = 0;
+	while (len > 0) {
+		ssize_t n = write(d->pipe_fd, at, len);
+
+		if (n < 0)
+			break;
+		at += n;
+		len -= (size_t)n;
+	}
+	free(message);
 	close(d->pipe_fd);
 	d->pipe_fd = -1;
 	return 0;

@@ -87,7 +87,7 @@ void log_line(struct log *l, enum log_level level, const char *text)
 
 	if ((int)level < atomic_load_explicit(&l->level, memory_order_relaxed))
 		return;
-	for (; text[n] && n < sizeof(clean) - 1; n++)
+	for (; n < sizeof(clean) - 1 && text[n]; n++)
 		clean[n] = iscntrl((unsigned char)text[n]) ? '?' : text[n];
 	clean[n] = '\0';
 
