@@ -61,3 +61,8 @@ void progress_end(struct progress *p)
 	fflush(stderr);
 	p->shown = false;
 }
+
+int64_t progress_elapsed_ns(const struct progress *p)
+{
+	return now_ns() - p->start_ns;
+}

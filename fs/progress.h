@@ -20,5 +20,7 @@ void progress_init(struct progress *p);
 void progress_update(struct progress *p, uint64_t done, uint64_t total, uint64_t keys);
 /* Wipes the bar. */
 void progress_end(struct progress *p);
+/* Since progress_init(). */
+int64_t progress_elapsed_ns(const struct progress *p);
 
 #endif

@@ -5,9 +5,11 @@
 #include "fs/mount.h"
 #include "fs/notify.h"
 #include "fs/progress.h"
+#include "persist/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -29,6 +31,7 @@ struct service {
 	struct log log;           /* C */
 	bool log_open;
 	struct progress progress;
+	int64_t load_ns;          /* how long the load took */
 	char *place;              /* the mount point, until the mount has it */
 	int dir_fd;               /* C  of the data directory */
 	int signal_fd;
@@ -211,6 +214,7 @@ static int load(struct service *s, struct error *e)
 		progress_init(&s->progress);
 		err = persist_open(&s->config->persist, s->ks, &port, e, &s->persist);
 		progress_end(&s->progress);
+		s->load_ns = progress_elapsed_ns(&s->progress);
 		if (err != -EWOULDBLOCK || tries-- <= 0)
 			return err;
 		if (!said)
@@ -296,13 +300,42 @@ static int start(struct service *s, const struct service_options *o, struct erro
 	return err;
 }
 
+/* What the load came to: each line to the log, and behind "kvfs: " to TEXT. */
+static int report(struct service *s, struct bytes *text)
+{
+	const char *line = persist_load_report(s->persist);
+	struct persist_info info;
+	int err = 0;
+
+	persist_get_info(s->persist, &info);
+	if (info.rdb_last_load_keys_loaded > 0) {
+		double seconds = (double)s->load_ns / 1e9;
+
+		log_printf(&s->log, LOG_LEVEL_NOTICE, "%" PRIu64 " keys loaded in %.3f seconds", info.rdb_last_load_keys_loaded, seconds);
+		err = bytes_addf(text, "kvfs: %" PRIu64 " keys loaded in %.3f seconds\n", info.rdb_last_load_keys_loaded, seconds);
+	}
+	while (err == 0 && *line) {
+		int len = (int)strcspn(line, "\n");
+
+		log_printf(&s->log, LOG_LEVEL_NOTICE, "%.*s", len, line);
+		err = bytes_addf(text, "kvfs: %.*s\n", len, line);
+		line += len + (line[len] == '\n');
+	}
+	return err;
+}
+
 /* Tells whoever waits at the terminal; from here on the log alone is left. */
 static int ready(struct service *s, const struct service_options *o, struct error *e)
 {
-	const char *report = persist_load_report(s->persist);
+	struct bytes text = { 0 };
 	int err;
 
-	err = daemon_ready(o->daemon, report);
+	err = report(s, &text);
+	if (err == 0)
+		err = bytes_add(&text, "", 1);
+	if (err == 0)
+		err = daemon_ready(o->daemon, text.data);
+	bytes_fini(&text);
 	if (err < 0)
 		return error_set(e, err, "cannot go to the background: %s", strerror(-err));
 	log_set_starting(&s->log, false);
