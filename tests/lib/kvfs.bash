@@ -39,6 +39,7 @@ kvfs_setup() {
 	mkdir "$data" "$mnt"
 	: >"$log"
 	: >"$work/pids"
+	: >"$work/journals"
 	export ASAN_OPTIONS="log_path=$work/sanitizer:detect_leaks=1:exitcode=99"
 	export UBSAN_OPTIONS="log_path=$work/sanitizer:print_stacktrace=1"
 	export TSAN_OPTIONS="log_path=$work/sanitizer:halt_on_error=0:exitcode=99"
@@ -67,6 +68,9 @@ kvfs_teardown() {
 		echo "# the daemon's log ends:"
 		tail -n 25 "$log" | sed 's/^/# /'
 	fi
+	sort -u "$work/journals" | while read -r journal; do
+		rm -f "$journal"
+	done
 	rm -rf --one-file-system "$work"
 	return $status
 }
@@ -148,7 +152,10 @@ kvfs_run() {
 	local status=0 socket
 	"$KVFS_BIN/kvfs" "$@" 3>&- 4>&- || status=$?
 	for socket in "$work"/*/kvfs.sock; do
-		[ -S "$socket" ] && "$KVFS_BIN/kvfs-ctl" -s "$socket" info server 2>/dev/null | tr -d '\r' | sed -n 's/^process_id://p' >>"$work/pids"
+		[ -S "$socket" ] || continue
+		# The shared journal outlives a killed daemon.
+		stat -c '/dev/shm/kvfs-%D-%i' "${socket%/*}" | awk -F- '{ printf "%s-%s-%x.journal\n", $1, $2, $3 }' >>"$work/journals"
+		"$KVFS_BIN/kvfs-ctl" -s "$socket" info server 2>/dev/null | tr -d '\r' | sed -n 's/^process_id://p' >>"$work/pids"
 	done
 	return $status
 }
