@@ -463,8 +463,10 @@ int loader_expire(struct loader *l, uint64_t id, int64_t at_ms)
 
 	keyspace_lock(l->ks);
 	struct node *n = tree_node(l->ks, id, &slot);
-	if (n)
-		err = node_is_dir(n) ? -EISDIR : !S_ISREG(n->mode) ? -EINVAL : !(n->flags & NODE_NAMED) ? -ENOENT : expiry_reserve(&l->ks->expiry);
+	if (n && !S_ISREG(n->mode))
+		err = node_is_dir(n) ? -EISDIR : -EINVAL;
+	else if (n)
+		err = n->flags & NODE_NAMED ? expiry_reserve(&l->ks->expiry) : -ENOENT;
 	if (!err)
 		expiry_set(&l->ks->expiry, &l->ks->nodes, slot, at_ms);
 	keyspace_unlock(l->ks);
