@@ -10,13 +10,15 @@
  * SEALED: commands wait in the batch until their seal says that they count.  When Redis goes on writing, those that wait lost
  * their seal to Redis's own cutting of a torn tail; Redis applied them, and so do we.
  * The end of the file in the middle of something, with nothing of ours behind it, is a torn tail; all else is damage.  NULs at the
- * end of a SEALED stretch are the end of the file. */
+ * end of a SEALED stretch are the end of the file, and so are those where our opening of the log should stand. */
 #include "persist/aof_batch.h"
 #include "persist/recover.h"
 #include "persist/salvage.h"
 
 #include <errno.h>
 #include <string.h>
+
+enum { OPEN_SIZE = 82 };      /* bytes of a batch that opens a log, without #TS */
 
 struct aof_reader {
 	const char *data;           /* the file */
@@ -87,17 +89,22 @@ static int reader_tail(struct aof_reader *a, size_t at)
 	return 0;
 }
 
-/* What stands at the read position is no whole command. */
-static int reader_stopped(struct aof_reader *a, int got, const char *why)
+/* Whether what stands at the read position is cut short by NULs that go on to the end. */
+static bool reader_at_nuls(struct aof_reader *a)
 {
 	const char *ignored;
 
+	return a->written < a->len && (a->written <= a->pos || reader_parse(a, a->pos, a->written, &ignored) == RESP_MORE);
+}
+
+/* What stands at the read position is no whole command. */
+static int reader_stopped(struct aof_reader *a, int got, const char *why)
+{
 	if (got == RESP_MORE)
 		return reader_tail(a, a->pos);
 	if (got == -ENOMEM)
 		return error_set(a->e, got, "out of memory");
-	if (a->res->sealed && a->written < a->len &&
-	    (a->written <= a->pos || reader_parse(a, a->pos, a->written, &ignored) == RESP_MORE))
+	if (a->res->sealed && reader_at_nuls(a))
 		return reader_tail(a, a->pos);
 	return reader_damage(a, a->batch.count || a->in_multi ? a->batch_at : a->pos, why);
 }
@@ -205,7 +212,7 @@ static int reader_select(struct aof_reader *a)
 			return reader_damage(a, a->batch_at, "it has no seal");
 		return reader_seal(a);
 	}
-	if (got == RESP_MORE && a->res->sealed && a->batch.count == 1)
+	if (a->res->sealed && a->batch.count == 1 && (got == RESP_MORE || reader_at_nuls(a)))
 		return reader_tail(a, a->pos);
 	if (a->res->sealed)
 		reader_leave_sealed(a);
@@ -279,6 +286,18 @@ static int reader_comment(struct aof_reader *a)
 	return 0;
 }
 
+/* Whether all that is left is a start of OPEN, and NULs where the power went: it stands where no seal was yet. */
+static bool reader_at_torn_open(const struct aof_reader *a)
+{
+	static const char open_start[] = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*2\r\n$4\r\nECHO\r\n$38\r\n" SEAL_MAGIC;
+	size_t known = sizeof(open_start) - 1, n;
+
+	if (a->written == a->len || a->pos > a->written)
+		return false;
+	n = a->written - a->pos;
+	return n < OPEN_SIZE && memcmp(a->data + a->pos, open_start, n < known ? n : known) == 0;
+}
+
 static int reader_step(struct aof_reader *a)
 {
 	const char *why = NULL;
@@ -286,6 +305,8 @@ static int reader_step(struct aof_reader *a)
 
 	if (a->data[a->pos] == '#')
 		return reader_comment(a);
+	if (!a->res->sealed && !a->in_multi && reader_at_torn_open(a))
+		return reader_tail(a, a->pos);
 	got = reader_parse(a, a->pos, a->len, &why);
 	if (got != RESP_OK)
 		return reader_stopped(a, got, why);
