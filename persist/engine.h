@@ -79,6 +79,7 @@ struct persist {
 	int64_t last_try_ns;                  /* L monotonic: of a save by rule */
 	int64_t rewrite_retry_ns;             /* L monotonic: not before, after failures */
 	struct save job;                      /* L */
+	enum save_kind starting;              /* Q, written by L: its cut is about to be taken; what was asked for before is covered */
 	enum save_kind running;               /* Q, written by L: the job may be looked into by others */
 	int gone_count;                       /* L */
 	struct gone_key gone[GONE_MAX];       /* L */

@@ -73,6 +73,19 @@ static void set_running(struct persist *p, enum save_kind kind)
 {
 	pthread_mutex_lock(&p->lock);
 	p->running = kind;
+	p->starting = SAVE_NONE;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Whoever asks from here on asks for the next one. */
+static void set_starting(struct persist *p, enum save_kind kind)
+{
+	pthread_mutex_lock(&p->lock);
+	p->starting = kind;
+	if (kind == SAVE_DUMP)
+		p->want_save = p->save_scheduled = false;
+	else
+		p->want_rewrite = p->rewrite_scheduled = false;
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -84,6 +97,7 @@ static void begin(struct persist *p, enum save_kind kind, int64_t now)
 		p->last_try_ns = now;
 	if (p->log_health == LOG_SYNC_FAILED)
 		p->retry_ns = now + SECOND_NS;
+	set_starting(p, kind);
 	int err = prepare(p, kind);
 	if (!err)
 		err = cut(p, kind);
@@ -152,7 +166,7 @@ static void ended(struct persist *p, enum save_kind kind, int err)
 		p->info.aof_last_rewrite_time_sec = took_s;
 		base_ended(p, err);
 	}
-	p->running = SAVE_NONE;     /* nobody looks into the job from here on */
+	p->starting = p->running = SAVE_NONE;     /* nobody looks into the job from here on */
 	pthread_mutex_unlock(&p->lock);
 	save_fini(&p->job);
 	const char *what = kind == SAVE_DUMP ? "saving" : "append only file rewriting";
@@ -286,13 +300,10 @@ static enum save_kind what_is_asked(struct persist *p)
 	enum save_kind kind = SAVE_NONE;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->want_save || p->save_scheduled) {
+	if (p->want_save || p->save_scheduled)
 		kind = SAVE_DUMP;
-		p->want_save = p->save_scheduled = false;
-	} else if (p->want_rewrite || p->rewrite_scheduled) {
+	else if (p->want_rewrite || p->rewrite_scheduled)
 		kind = SAVE_BASE;
-		p->want_rewrite = p->rewrite_scheduled = false;
-	}
 	pthread_mutex_unlock(&p->lock);
 	return kind;
 }

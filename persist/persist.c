@@ -218,12 +218,18 @@ int persist_fsync(struct persist *p, uint64_t id, struct persist_waiter *w)
 
 /* ---- commands ---- */
 
+/* With Q held. */
+static bool is_on(const struct persist *p, enum save_kind kind)
+{
+	return p->running == kind || p->starting == kind;
+}
+
 int persist_save(struct persist *p, struct persist_waiter *w)
 {
 	int ret = 1;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->running == SAVE_DUMP || p->want_save) {
+	if (is_on(p, SAVE_DUMP) || p->want_save) {
 		ret = -EALREADY;
 	} else {
 		w->next = p->save_waiters;
@@ -241,7 +247,7 @@ static int ask(struct persist *p, enum save_kind other, bool *want, bool *later)
 {
 	p->kicked = true;
 	pthread_cond_signal(&p->wake);
-	if (p->running == other) {
+	if (is_on(p, other)) {
 		*later = true;
 		return SCHEDULED;
 	}
@@ -254,9 +260,9 @@ int persist_bgsave(struct persist *p, bool schedule)
 	int ret;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->running == SAVE_DUMP || p->want_save)
+	if (is_on(p, SAVE_DUMP) || p->want_save)
 		ret = -EALREADY;
-	else if (p->running == SAVE_BASE && !schedule)
+	else if (is_on(p, SAVE_BASE) && !schedule)
 		ret = -EBUSY;
 	else
 		ret = ask(p, SAVE_BASE, &p->want_save, &p->save_scheduled);
@@ -271,7 +277,7 @@ int persist_bgrewriteaof(struct persist *p)
 	if (!p->journal)
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&p->lock);
-	if (p->running == SAVE_BASE || p->want_rewrite)
+	if (is_on(p, SAVE_BASE) || p->want_rewrite)
 		ret = -EALREADY;
 	else
 		ret = ask(p, SAVE_DUMP, &p->want_rewrite, &p->rewrite_scheduled);
@@ -321,8 +327,8 @@ void persist_get_info(struct persist *p, struct persist_info *ret)
 	ret->rdb_changes_since_last_save = atomic_load(&p->dirty);
 	ret->rdb_bgsave_scheduled = p->save_scheduled;
 	ret->aof_rewrite_scheduled = p->rewrite_scheduled;
-	ret->rdb_bgsave_in_progress = p->running == SAVE_DUMP || p->want_save;
-	ret->aof_rewrite_in_progress = p->running == SAVE_BASE || p->want_rewrite;
+	ret->rdb_bgsave_in_progress = is_on(p, SAVE_DUMP) || p->want_save;
+	ret->aof_rewrite_in_progress = is_on(p, SAVE_BASE) || p->want_rewrite;
 	ret->rdb_current_bgsave_time_sec = ret->aof_current_rewrite_time_sec = -1;
 	if (p->running) {
 		int64_t took_s = (p->disk->monotonic_ns(p->disk->ctx) - p->job.begun_ns) / SECOND_NS;
