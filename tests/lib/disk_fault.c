@@ -364,6 +364,7 @@ static int fault_fdatasync(void *ctx, int fd)
 {
 	struct disk_fault *f = ctx;
 
+	usleep((useconds_t)atomic_load(&f->sync_us));
 	pthread_mutex_lock(&f->lock);
 	int err = fate_of(f, DISK_FDATASYNC, f->fd[fd]->name);
 	if (err)

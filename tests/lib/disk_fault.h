@@ -37,6 +37,7 @@ struct disk_fault {
 	pthread_mutex_t lock;        /* F */
 	uint64_t random;             /* F */
 	_Atomic int64_t now_ns;      /* a */
+	_Atomic int64_t sync_us;     /* a: how long a sync takes */
 	_Atomic uint64_t calls;      /* a: that change something, so far */
 	uint64_t stop_at;            /* C; 0: never */
 	bool kill;                   /* C */

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FOR_EVER = INT_MAX, JOURNAL_BIG = 3 << 20 };
+enum { FOR_EVER = INT_MAX, JOURNAL_BIG = 3 << 20, CLIENTS = 8, CLIENT_PUTS = 20 };
 
 static const char renewed[] = "a new log are on disk: changes are accepted";
 
@@ -332,6 +332,50 @@ static void test_without_log(void)
 	end();
 }
 
+static void *put_many(void *arg)
+{
+	struct rig mine = rig;      /* the same engine, operations of its own */
+	const char *dir = arg;
+	char path[] = "dx/kx";
+	int wrong = 0;
+
+	path[1] = dir[1];
+	for (int i = 0; i < CLIENT_PUTS; i++) {
+		path[4] = (char)('a' + i);
+		wrong += rig_mkdir(&mine, path) != 0 || rig_info(&mine).seq_durable < mine.op.seq;
+	}
+	return wrong ? arg : NULL;
+}
+
+static void test_group_commit(void)
+{
+	char dir[CLIENTS][3];
+	pthread_t thread[CLIENTS];
+	void *wrong;
+
+	begin("always, many clients, a slow disk");
+	open_rig();
+	for (int i = 0; i < CLIENTS; i++) {
+		memcpy(dir[i], "d0", 3);
+		dir[i][1] = (char)('0' + i);
+		is(rig_mkdir(&rig, dir[i]), 0, "a directory");
+	}
+	atomic_store(&fault.sync_us, 3000);
+	uint64_t syncs = rig_info(&rig).aof_syncs;
+	for (int i = 0; i < CLIENTS; i++)
+		if (pthread_create(&thread[i], NULL, put_many, dir[i]) != 0)
+			abort();
+	for (int i = 0; i < CLIENTS; i++) {
+		pthread_join(thread[i], &wrong);
+		ok(!wrong, "each reply came when its change was durable");
+	}
+	syncs = rig_info(&rig).aof_syncs - syncs;
+	ok(syncs >= CLIENT_PUTS && syncs <= CLIENT_PUTS * CLIENTS / 2, "one sync answers many: %" PRIu64 " for %d", syncs, CLIENT_PUTS * CLIENTS);
+	atomic_store(&fault.sync_us, 0);
+	same_after_restart();
+	end();
+}
+
 static void test_two_daemons(void)
 {
 	struct rig other;
@@ -503,6 +547,7 @@ int main(void)
 	test_without_ring("/nowhere/at/all");
 	test_overflow();
 	test_without_log();
+	test_group_commit();
 	test_two_daemons();
 	test_stop_with_jobs();
 	test_save_rules();
