@@ -110,7 +110,7 @@ static void find_leftover(struct journal *j)
 static int open_ring(struct journal *j, const char *journal_dir, int dir_fd, struct error *why)
 {
 	struct stat st;
-	bool old;
+	bool old = false;
 
 	if (fstat(dir_fd, &st) < 0)
 		return error_set(why, -errno, "the data directory can't be read");
