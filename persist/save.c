@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -49,6 +50,8 @@ static int write_entries(struct save *s, int (*put)(void *w, const struct snapsh
 		}
 		if (err)
 			break;
+		/* With no lock held: else the scheduler may choose a moment when one is, and all wait for a thread that may not run. */
+		sched_yield();
 		atomic_fetch_add_explicit(&s->processed, (uint64_t)b->count, memory_order_relaxed);
 		uint64_t memory = snapshot_memory(s->snapshot);
 		if (memory > atomic_load_explicit(&s->memory_peak, memory_order_relaxed))
@@ -133,7 +136,7 @@ static void *save_thread(void *arg)
 	struct save *s = arg;
 
 	/* The ones who wait for a reply come first. */
-	setpriority(PRIO_PROCESS, 0, 5);
+	setpriority(PRIO_PROCESS, 0, 10);
 	save_run(s);
 	void (*on_finished)(void *ctx) = s->on_finished;
 	void *ctx = s->ctx;

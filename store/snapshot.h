@@ -14,7 +14,7 @@
 
 #include "store/keyspace.h"
 
-enum { SNAPSHOT_BATCH = 128, SNAPSHOT_SCAN = 4096 };
+enum { SNAPSHOT_BATCH = 32, SNAPSHOT_SCAN = 4096 };
 
 struct snapshot;
 
