@@ -116,7 +116,7 @@ static int set_from_source(struct ini_source *s, const char *name, const char *v
 		return error_set(s->e, -ENOMEM, "out of memory");
 	err = config_set(s->config, name, plain, s->e);
 	free(plain);
-	if (err == 0 && strcmp(o->name, "dir") == 0)
+	if (err == 0 && o != NULL && strcmp(o->name, "dir") == 0)
 		err = make_dir_absolute(s->config, s->base, s->e);
 	return err;
 }
