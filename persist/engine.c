@@ -314,12 +314,14 @@ static int64_t step(struct persist *p)
 	if (p->journal)
 		held_step(p, now, &next);
 	jobs_step(p, now, &next);
+	bool job = p->job.kind;
 	if (p->journal) {
 		journal_step(p, now, &next);
 		complete_waiters(p);
 		publish_counters(p);
 	}
-	if (jobs_can_end(p))
+	/* What the journal's turn did to the job is for the next round: to end it, or to begin what waited for its end. */
+	if (jobs_can_end(p) || (job && !p->job.kind))
 		at_most(&next, now);
 	if (dirty != p->seen_dirty)
 		at_most(&next, now + TICK_NS);
