@@ -218,6 +218,8 @@ uint64_t journal_commit(struct journal *j, size_t len)
 {
 	uint64_t end = atomic_load_explicit(&j->published, memory_order_relaxed) + len;
 
+	/* First the count, then the bytes: the reader never consumes what is not counted yet. */
+	atomic_store(&j->published, end);
 	if (j->reserved_ring) {
 		uint64_t head = atomic_load_explicit(&j->header->head, memory_order_relaxed);
 		j->reserved_ring = NULL;
@@ -233,7 +235,6 @@ uint64_t journal_commit(struct journal *j, size_t len)
 		j->last = &b->next;
 		pthread_mutex_unlock(&j->lock);
 	}
-	atomic_store(&j->published, end);
 	return end;
 }
 

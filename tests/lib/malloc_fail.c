@@ -139,6 +139,17 @@ void *realloc(void *old, size_t size)
 	return p;
 }
 
+/* libc's own would not come by here. */
+void *reallocarray(void *old, size_t n, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(old, bytes);
+}
+
 #ifdef __clang__
 #pragma clang attribute pop
 #pragma clang attribute pop
