@@ -139,7 +139,23 @@ void *realloc(void *old, size_t size)
 	return p;
 }
 
-/* libc's own would not come by here. */
+/* libc's own would not come by here: these three. */
+char *strndup(const char *s, size_t max)
+{
+	size_t len = strnlen(s, max);
+	char *p = allocate(len + 1);
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = 0;
+	return p;
+}
+
+char *strdup(const char *s)
+{
+	return strndup(s, SIZE_MAX);
+}
+
 void *reallocarray(void *old, size_t n, size_t size)
 {
 	size_t bytes;
