@@ -153,7 +153,7 @@ char *strndup(const char *s, size_t max)
 
 char *strdup(const char *s)
 {
-	return strndup(s, SIZE_MAX);
+	return strndup(s, strlen(s));
 }
 
 void *reallocarray(void *old, size_t n, size_t size)
