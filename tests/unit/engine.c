@@ -152,14 +152,15 @@ static void test_renewal_fails(enum disk_call call, const char *name, int err)
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	fail(DISK_FDATASYNC, -EIO, ".incr.aof", 1);
-	fail(call, err, name, call == DISK_FDATASYNC ? FOR_EVER : 2);
+	fail(call, err, name, FOR_EVER);
 	is(rig_put(&rig, "b", ""), -EROFS, "EROFS");
-	if (call == DISK_FDATASYNC)
-		usleep(100000);
 	is(rig_put(&rig, "c", ""), -EROFS, "EROFS as long as it lasts");
 	is(rig_fsync(&rig, ""), -EROFS, "fsync too");
-	if (call == DISK_FDATASYNC)
-		disk_fault_mend(&fault);
+	for (int i = 0; i < 10000 && atomic_load(&fault.failed) < 2; i++)
+		usleep(1000);
+	ok(atomic_load(&fault.failed) >= 2, "a renewal was tried");
+	is(rig_put(&rig, "c", ""), -EROFS, "EROFS still");
+	disk_fault_mend(&fault);
 	ok(rig_becomes(&rig, "ok"), "recovers");
 	is(rig_put(&rig, "c", "three"), 0, "a change is taken");
 	same_after_restart();
@@ -370,7 +371,7 @@ static void test_group_commit(void)
 		ok(!wrong, "each reply came when its change was durable");
 	}
 	syncs = rig_info(&rig).aof_syncs - syncs;
-	ok(syncs >= CLIENT_PUTS && syncs <= CLIENT_PUTS * CLIENTS / 2, "one sync answers many: %" PRIu64 " for %d", syncs, CLIENT_PUTS * CLIENTS);
+	ok(syncs >= CLIENT_PUTS && syncs < CLIENT_PUTS * CLIENTS, "one sync answers many: %" PRIu64 " for %d", syncs, CLIENT_PUTS * CLIENTS);
 	atomic_store(&fault.sync_us, 0);
 	same_after_restart();
 	end();
@@ -407,7 +408,7 @@ static void test_stop_with_jobs(void)
 	struct persist_waiter w = { .done = count_answer }, again = { .done = count_answer };
 
 	begin("a stop while a rewrite runs and a snapshot waits for it");
-	rig.config.rdb_key_save_delay_us = 50000;
+	rig.config.rdb_key_save_delay_us = 300000;
 	open_rig();
 	for (int i = 0; i < 20; i++) {
 		char name[] = { 'k', (char)('a' + i), 0 };
