@@ -3,6 +3,7 @@
 #include "fs/log.h"
 #include "fs/loop.h"
 #include "fs/mount.h"
+#include "fs/mountinfo.h"
 #include "fs/notify.h"
 #include "fs/progress.h"
 #include "persist/bytes.h"
@@ -201,6 +202,26 @@ static void say_waiting(struct service *s)
 		fprintf(stderr, "kvfs: %s is held by a daemon that is still saving, waiting for it\n", s->config->dir);
 }
 
+struct user { const char *dir; struct error *e; };
+
+static int refuse_mounted(void *ctx, const struct mountinfo *m)
+{
+	const struct user *u = ctx;
+
+	if (strcmp(m->type, "fuse.kvfs") != 0 || strcmp(m->source, u->dir) != 0)
+		return 0;
+	u->e->text[0] = '\0';
+	return error_set(u->e, -EBUSY, "data directory %s: it is mounted on %s already", u->dir, m->point);
+}
+
+/* Whoever holds the directory and has it mounted will not be gone in a moment: -EBUSY.  Else it is on its way out. */
+static int check_mounted(struct service *s, struct error *e)
+{
+	struct user u = { .dir = s->config->dir, .e = e };
+
+	return mountinfo_each(refuse_mounted, &u) == -EBUSY ? -EBUSY : 0;
+}
+
 /* Locks the directory and loads it, waiting for its last user if need be. */
 static int load(struct service *s, struct error *e)
 {
@@ -217,6 +238,8 @@ static int load(struct service *s, struct error *e)
 		s->load_ns = progress_elapsed_ns(&s->progress);
 		if (err != -EWOULDBLOCK || tries-- <= 0)
 			return err;
+		if (!said && check_mounted(s, e) < 0)
+			return -EBUSY;
 		if (!said)
 			say_waiting(s);
 		said = true;
