@@ -23,6 +23,9 @@ enum {
 
 static const int64_t ns_per_s = 1000000000, ns_per_ms = 1000000, us_per_s = 1000000, ns_per_us = 1000;
 
+/* A log says nothing of the number of its keys: as many as there would be if each had one command of this size. */
+enum { COMMAND_BYTES = 192 };
+
 struct recover {
 	const struct persist_config *c;
 	const struct persist_port *port;
@@ -245,6 +248,7 @@ static int load_bytes(struct recover *rc, int dir_fd, const char *name, const st
 	if (used == m->len)
 		return 0;
 	rc->aof.origin = used;
+	(void)loader_presize(&rc->r.l, (m->len - used) / COMMAND_BYTES);  /* a hint: may fail */
 	err = aof_read(m->data + used, m->len - used, &rc->r, &rc->aof, rc->e);
 	if (err)
 		return err;

@@ -124,18 +124,19 @@ int names_reserve(struct names *t)
 
 int names_presize(struct names *t, uint64_t count)
 {
-	uint32_t base = t->base;
+	uint32_t base = FIRST_BASE;
 
-	if (t->count)
+	if (t->count || count <= (uint64_t)t->base + t->split)
 		return 0;
 	while ((uint64_t)base * 2 <= count && base < UINT32_MAX / 4)
 		base *= 2;
-	while (t->segments < base / SEGMENT)
+	/* Empty buckets need no splitting: the table may begin anywhere between two powers of two. */
+	uint32_t split = count - base < base ? (uint32_t)(count - base) : base - 1;
+	while (t->segments <= (base + split) / SEGMENT)
 		if (add_segment(t) < 0)
 			return -ENOMEM;
-	if (base != t->base)
-		t->split = 0;
 	t->base = base;
+	t->split = split;
 	return 0;
 }
 
