@@ -286,16 +286,20 @@ static int reader_comment(struct aof_reader *a)
 	return 0;
 }
 
-/* Whether all that is left is a start of OPEN, and NULs where the power went: it stands where no seal was yet. */
-static bool reader_at_torn_open(const struct aof_reader *a)
+/* Whether all that is left is a start of OPEN, and NULs where the power went: it stands where no seal was yet.  A SELECT that ends with the
+ * file is whole, also when a NUL stands for its last LF: the two bytes behind an argument are anything. */
+static bool reader_at_torn_open(struct aof_reader *a)
 {
 	static const char open_start[] = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*2\r\n$4\r\nECHO\r\n$38\r\n" SEAL_MAGIC;
 	size_t known = sizeof(open_start) - 1, n;
+	const char *ignored;
 
 	if (a->written == a->len || a->pos > a->written)
 		return false;
 	n = a->written - a->pos;
-	return n < OPEN_SIZE && memcmp(a->data + a->pos, open_start, n < known ? n : known) == 0;
+	if (n >= OPEN_SIZE || memcmp(a->data + a->pos, open_start, n < known ? n : known) != 0)
+		return false;
+	return reader_parse(a, a->pos, a->len, &ignored) != RESP_OK || a->end != a->len;
 }
 
 static int reader_step(struct aof_reader *a)
