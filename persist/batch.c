@@ -52,7 +52,7 @@ int batch_more(struct batch *b, const char *word, const struct bytes *first, con
 	p = resp_write_array(p, 3);
 	p = resp_write_bulk(p, word, word_len);
 	p = resp_write_bulk(p, first->data, first->len);
-	p = resp_write_bulk(p, second->data, second->len);
+	resp_write_bulk(p, second->data, second->len);
 	b->more.len += len;
 	return 0;
 }

@@ -523,6 +523,7 @@ struct value *value_edit_commit(struct value_edit *e, uint64_t off, const void *
 			map_drop_behind(as_map(v), e->size, &e->memory);
 		for (const char *from = data; len;) {
 			struct chunk *c = (struct chunk *)map_chunk(as_map(v), off);
+			assert(c);      /* value_edit_write() made it */
 			size_t in = off % VALUE_CHUNK;
 			size_t n = VALUE_CHUNK - in < len ? VALUE_CHUNK - in : len;
 			memcpy(c->bytes + in, from, n);
