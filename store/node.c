@@ -35,10 +35,10 @@ static int grow(struct node_table *t)
 		return -ENOSPC;
 	if (t->blocks == t->block_cap) {
 		uint32_t cap = t->block_cap ? t->block_cap * 2 : 16;
-		struct node **block = realloc(t->block, cap * sizeof *block);
+		struct node **block = realloc(t->block, cap * sizeof(struct node *));
 		if (!block)
 			return -ENOMEM;
-		t->bytes += memory_of(cap * sizeof *block) - (t->block_cap ? memory_of(t->block_cap * sizeof *block) : 0);
+		t->bytes += memory_of(cap * sizeof(struct node *)) - (t->block_cap ? memory_of(t->block_cap * sizeof(struct node *)) : 0);
 		t->block = block;
 		t->block_cap = cap;
 	}

@@ -233,7 +233,7 @@ static struct value *flat_from(const struct value *old, uint64_t old_size, uint6
 
 static struct map *map_new(uint32_t count)
 {
-	struct map *m = calloc(1, sizeof *m + count * sizeof m->leaf[0]);
+	struct map *m = calloc(1, sizeof *m + count * sizeof(struct leaf *));
 	if (!m)
 		return NULL;
 	atomic_init(&m->ref, 1 | MAPPED);
