@@ -59,6 +59,19 @@ static bool parse_memory(const char *text, int64_t *ret)
 	return false;
 }
 
+/* "75%": -75. */
+static bool parse_share(const char *text, int64_t *ret)
+{
+	int64_t n;
+
+	if (parse_memory(text, ret))
+		return true;
+	if (!take_number(&text, &n) || strcmp(text, "%") != 0 || n < 1 || n > 100)
+		return false;
+	*ret = -n;
+	return true;
+}
+
 static bool parse_bool(const char *text, bool *ret)
 {
 	if (strcasecmp(text, "yes") == 0)
@@ -162,14 +175,16 @@ static int set_choice(const struct config_option *o, void *to, const char *value
 
 static int set_integer(const struct config_option *o, void *to, const char *value, struct error *e)
 {
-	bool memory = o->type == CONFIG_MEMORY;
+	bool memory = o->type == CONFIG_MEMORY, share = o->type == CONFIG_MEMORY_SHARE;
 	int64_t n;
 	char text[160];
 
-	if (!(memory ? parse_memory(value, &n) : parse_number(value, &n))) {
+	if (share && !parse_share(value, &n))
+		return refuse(o, value, "no size: a number, alone or with b, k, kb, m, mb, g or gb; or 1% to 100%", e);
+	if (!share && !(memory ? parse_memory(value, &n) : parse_number(value, &n))) {
 		return refuse(o, value, memory ? "no size: a number, alone or with b, k, kb, m, mb, g or gb" : "no number", e);
 	}
-	if (n < o->min || n > o->max) {
+	if ((n < o->min && !share) || n > o->max) {
 		snprintf(text, sizeof(text), "out of range: %" PRId64 " to %" PRId64 "%s%s", o->min, o->max,
 			 o->unit[0] != '\0' ? " " : "", o->unit);
 		return refuse(o, value, text, e);
@@ -234,6 +249,7 @@ static int set_option(struct config *c, const struct config_option *o, const cha
 		break;
 	case CONFIG_INT:
 	case CONFIG_MEMORY:
+	case CONFIG_MEMORY_SHARE:
 		err = set_integer(o, to, value, e);
 		break;
 	case CONFIG_CHOICE:
@@ -262,28 +278,72 @@ int config_set(struct config *c, const char *name, const char *value, struct err
 	return set_option(c, o, value, e);
 }
 
+int config_may_change(const char *name, struct error *e)
+{
+	const struct config_option *o = config_option_find(name, strlen(name));
+
+	if (o == NULL)
+		return error_set(e, -ENOENT, "unknown option");
+	if (o->change == CONFIG_IMMUTABLE)
+		return error_set(e, -EPERM, "can't set immutable config");
+	if (o->change == CONFIG_PROTECTED)
+		return error_set(e, -EPERM, "can't set protected config");
+	return 0;
+}
+
+/* What is wrong with VALUE, as Redis says it. */
+static int refuse_as_redis(const struct config_option *o, const char *value, struct error *e)
+{
+	const char *digits = value + (value[0] == '-');
+	struct bytes list = { 0 };
+	int64_t n;
+
+	switch (o->type) {
+	case CONFIG_BOOL:
+		return error_set(e, -EINVAL, "argument must be 'yes' or 'no'");
+	case CONFIG_INT:
+	case CONFIG_MEMORY:
+	case CONFIG_MEMORY_SHARE:
+		if (o->type != CONFIG_INT && !parse_memory(value, &n))
+			return error_set(e, -EINVAL, "argument must be a memory value");
+		if (o->type == CONFIG_INT && !parse_number(digits, &n))
+			return error_set(e, -EINVAL, "argument couldn't be parsed into an integer");
+		return error_set(e, -EINVAL, "argument must be between %" PRId64 " and %" PRId64 " inclusive", o->min, o->max);
+	case CONFIG_CHOICE:
+		list_choices(o, ", ", &list);
+		error_set(e, -EINVAL, "argument(s) must be one of the following: %.*s", (int)list.len, list.len > 0 ? list.data : "");
+		bytes_fini(&list);
+		return -EINVAL;
+	case CONFIG_SAVE:
+		return error_set(e, -EINVAL, "Invalid save parameters");
+	case CONFIG_ROOT_BOOL:
+	case CONFIG_TEXT:
+	case CONFIG_FILENAME:
+		break;
+	}
+	return error_set(e, -EINVAL, "can't set immutable config");
+}
+
 int config_set_running(struct config *c, const char *name, const char *value, struct error *e)
 {
 	const struct config_option *o = config_option_find(name, strlen(name));
 	struct error reason = { { 0 } };
-	struct bytes list = { 0 };
-	int err;
+	int err = config_may_change(name, e);
 
-	if (o == NULL)
-		return error_set(e, -ENOENT, "unknown option");
-	if (!o->runtime)
-		return error_set(e, -EPERM, "can't set immutable config");
+	if (err < 0)
+		return err;
 	err = set_option(c, o, value, &reason);
-	if (err == 0)
-		return 0;
-	if (o->type == CONFIG_SAVE)
-		return error_set(e, err, "Invalid save parameters");
-	if (o->type != CONFIG_CHOICE)
-		return error_set(e, err, "%s", reason.text);
-	list_choices(o, ", ", &list);
-	error_set(e, err, "argument(s) must be one of the following: %.*s", (int)list.len, list.len > 0 ? list.data : "");
-	bytes_fini(&list);
-	return err;
+	return err < 0 ? refuse_as_redis(o, value, e) : 0;
+}
+
+void config_take_running(struct config *c, const struct config *next)
+{
+	for (size_t i = 0; i < config_table_count; i++) {
+		const struct config_option *o = &config_table[i];
+
+		if (o->change == CONFIG_RUNTIME)
+			memcpy((char *)c + o->offset, (const char *)next + o->offset, o->size);
+	}
 }
 
 int config_init(struct config *c)
@@ -319,8 +379,11 @@ void config_fini(struct config *c)
 	free(c->appenddirname);
 	free(c->appendfilename);
 	free(c->journal_dir);
+	free(c->file);
 	free(c->mount_options);
 	free(c->logfile);
+	free(c->until);
+	free(c->memory_root);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -335,11 +398,12 @@ static int print_save(const struct save_rules *rules, struct bytes *out)
 	return err;
 }
 
-static int print_option(const struct config *c, const struct config_option *o, struct bytes *out)
+int config_print_option(const struct config *c, const struct config_option *o, struct bytes *out)
 {
 	const void *from = (const char *)c + o->offset;
 	char *const *text = from;
 	const bool *on = from;
+	int64_t n;
 
 	switch (o->type) {
 	case CONFIG_BOOL:
@@ -348,6 +412,9 @@ static int print_option(const struct config *c, const struct config_option *o, s
 	case CONFIG_INT:
 	case CONFIG_MEMORY:
 		return bytes_addf(out, "%" PRId64, get_integer(from, o->size));
+	case CONFIG_MEMORY_SHARE:
+		n = get_integer(from, o->size);
+		return n < 0 ? bytes_addf(out, "%" PRId64 "%%", -n) : bytes_addf(out, "%" PRId64, n);
 	case CONFIG_CHOICE:
 		return bytes_addf(out, "%s", choice_word(o, get_integer(from, o->size)));
 	case CONFIG_TEXT:
@@ -373,7 +440,7 @@ int config_each(const struct config *c, const char *pattern, void (*each)(void *
 		if (!wanted)
 			continue;
 		value.len = 0;
-		err = print_option(c, o, &value);
+		err = config_print_option(c, o, &value);
 		if (err == 0)
 			err = bytes_add(&value, "", 1);
 		if (err == 0)
@@ -398,6 +465,9 @@ static void print_values(const struct config_option *o, struct bytes *out)
 	case CONFIG_INT:
 	case CONFIG_MEMORY:
 		(void)bytes_addf(out, "%s", o->type == CONFIG_MEMORY ? "SIZE" : "N");
+		break;
+	case CONFIG_MEMORY_SHARE:
+		(void)bytes_addf(out, "SIZE|N%%");
 		break;
 	case CONFIG_CHOICE:
 		list_choices(o, "|", out);

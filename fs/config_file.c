@@ -19,8 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 64 };
-
 struct ini_source {
 	struct config *config;
 	const char *text, *end;       /* what is still to read */
@@ -28,7 +26,7 @@ struct ini_source {
 	struct error *e;
 	int line;                     /* number of the line inih has now */
 	int err, err_line;            /* the first error; 0: none */
-	int seen[OPTIONS_MAX];        /* line where the option of that index was given; 0: not yet */
+	int seen[CONFIG_OPTIONS_MAX];        /* line where the option of that index was given; 0: not yet */
 };
 
 static void source_fail(struct ini_source *s, int err)
@@ -140,7 +138,7 @@ int config_read_text(struct config *c, const char *text, size_t len, const char 
 	struct ini_source s = { .config = c, .text = text, .end = text + len, .base = base, .e = e };
 	int bad_line;
 
-	assert(config_table_count <= OPTIONS_MAX);
+	assert(config_table_count <= CONFIG_OPTIONS_MAX);
 	ini_max_line = CONFIG_LINE_MAX + 3;
 	bad_line = ini_parse_stream(source_next_line, &s, source_take, &s);
 	if (bad_line < 0)
@@ -157,7 +155,7 @@ int config_read_text(struct config *c, const char *text, size_t len, const char 
 	return 0;
 }
 
-static int read_whole_file(const char *path, struct bytes *ret, struct error *e)
+int config_file_bytes(const char *path, struct bytes *ret, struct error *e)
 {
 	struct stat st;
 	int err = 0;
@@ -194,11 +192,38 @@ static int read_whole_file(const char *path, struct bytes *ret, struct error *e)
 	return err;
 }
 
+/* Where the file is found again after the daemon has left its working directory. */
+static int remember_file(struct config *c, const char *path, struct error *e)
+{
+	struct bytes absolute = { 0 };
+	char *here = NULL;
+	int err = 0;
+
+	if (path[0] != '/') {
+		here = getcwd(NULL, 0);
+		if (here == NULL) {
+			err = -errno;
+			return error_set(e, err, "the working directory: %s", strerrordesc_np(-err));
+		}
+		err = bytes_addf(&absolute, "%s/", here);
+		free(here);
+	}
+	if (err == 0)
+		err = bytes_add(&absolute, path, strlen(path) + 1);
+	if (err < 0) {
+		bytes_fini(&absolute);
+		return error_set(e, err, "%s: out of memory", path);
+	}
+	free(c->file);
+	c->file = absolute.data;
+	return 0;
+}
+
 int config_read_file(struct config *c, const char *path, struct error *e)
 {
 	struct bytes text = { 0 };
 	char *absolute = NULL;
-	int err = read_whole_file(path, &text, e);
+	int err = config_file_bytes(path, &text, e);
 
 	if (err < 0)
 		goto out;
@@ -209,6 +234,8 @@ int config_read_file(struct config *c, const char *path, struct error *e)
 		goto out;
 	}
 	err = config_read_text(c, text.len > 0 ? text.data : "", text.len, path, dirname(absolute), e);
+	if (err == 0)
+		err = remember_file(c, path, e);
 out:
 	free(absolute);
 	bytes_fini(&text);
@@ -231,7 +258,8 @@ static bool is_swallowed(const char *word)
 {
 	static const char *const words[] = {
 		"defaults", "rw", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev", "async",
-		"relatime", "strictatime", "lazytime", "nolazytime", "default_permissions", NULL,
+		"atime", "relatime", "norelatime", "strictatime", "nostrictatime", "diratime", "nodiratime", "lazytime", "nolazytime",
+		"default_permissions", "silent", "loud", "nomand", "noiversion", "symfollow", NULL,
 	};
 	static const char *const prefixes[] = { "x-", "X-", "comment=", "user=", "helper=", "uhelper=", "fsname=", "subtype=", NULL };
 
@@ -245,7 +273,7 @@ static bool is_swallowed(const char *word)
 static bool is_kernels(const char *word)
 {
 	static const char *const words[] = {
-		"ro", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "noatime", "nodiratime", "sync", "dirsync", NULL,
+		"ro", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "noatime", "sync", "dirsync", NULL,
 	};
 
 	return is_one_of(word, words);
@@ -267,16 +295,53 @@ static int add_mount_option(struct config *c, const char *word, struct error *e)
 	return 0;
 }
 
+bool config_is_view(const struct config *c)
+{
+	const char *p = c->mount_options;
+	size_t len;
+
+	for (; *p; p += len + (p[len] == ',')) {
+		len = strcspn(p, ",");
+		if (len == 2 && memcmp(p, "ro", len) == 0)
+			return true;
+	}
+	return c->until[0] != '\0';
+}
+
+/* What some of mount(8)'s words mean to the daemon too; of contrary ones the last counts. */
+static void note_word(struct config *c, const char *word)
+{
+	static const struct { const char *word; enum atime_rule rule; } atimes[] = {
+		{ "noatime", ATIME_NEVER }, { "strictatime", ATIME_ALWAYS }, { "atime", ATIME_RELATIVE }, { "relatime", ATIME_RELATIVE },
+		{ "nostrictatime", ATIME_RELATIVE },
+	};
+
+	for (size_t i = 0; i < sizeof(atimes) / sizeof(atimes[0]); i++)
+		if (strcmp(word, atimes[i].word) == 0)
+			c->atime = atimes[i].rule;
+	if (strcmp(word, "dev") == 0 || strcmp(word, "nodev") == 0)
+		c->devices = word[0] == 'd';
+	if (strcmp(word, "diratime") == 0 || strcmp(word, "nodiratime") == 0)
+		c->nodiratime = word[0] == 'n';
+}
+
 /* WORD is one element without escapes; it is changed. */
 static int set_word(struct config *c, char *word, struct error *e)
 {
 	const struct config_option *o;
 	char *equals;
 
+	note_word(c, word);
 	if (word[0] == '\0' || is_swallowed(word))
 		return 0;
 	if (is_kernels(word))
 		return add_mount_option(c, word, e);
+	if (strcmp(word, "remount") == 0)
+		return error_set(e, -EINVAL, "remount: settings change by kvfs-ctl config set; ro and the like by the kernel alone: mount -i -o remount,ro "
+		                             "MOUNTPOINT");
+	if (strcmp(word, "allow_root") == 0)
+		return error_set(e, -EINVAL, "allow_root: can't be kept, since the kernel answers others from its caches; allow_other lets them in, "
+		                             "and the modes of the files decide");
 	equals = strchr(word, '=');
 	if (equals != NULL)
 		*equals = '\0';

@@ -1,8 +1,7 @@
-/* control.c -- the control socket's thread: accept, read, write.  What the bytes mean is session.c's and commands.c's.
- *
- * A SAVE and its client part company: the client may go before the save ends, and the thread may (control_stop) before the log thread
- * calls back.  So a save is an object of its own, in a list whose owner is counted: the control and each save under way hold it.       */
+/* control.c -- the control socket's thread: accept, read, write.  What the bytes mean is session.c's and commands.c's. */
 #include "fs/control.h"
+#include "fs/monitor.h"
+#include "fs/pending.h"
 #include "fs/session.h"
 
 #include <assert.h>
@@ -11,11 +10,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,28 +23,11 @@
 
 enum { READ_SIZE = 16 << 10, LISTEN_BACKLOG = 16 };
 
-/* C  constant after start    T  the control thread's own    W  saves lock    a  atomic */
-
-/* Where saves that have ended are handed over. */
-struct saves {
-	pthread_mutex_t lock;
-	struct save *ended;              /* W */
-	int holders;                     /* W  the control, and each save under way */
-	int wake_fd;                     /* C  eventfd; also written to stop the thread */
-};
-
-struct save {
-	struct persist_waiter waiter;
-	struct saves *saves;             /* C  held */
-	struct save *next;               /* W */
-	struct client *client;           /* T  NULL when it has gone */
-	int err;                         /* W  until it is handed over, then T */
-};
-
+/* C  constant after start    T  the control thread's own    a  atomic */
 struct client {
 	int fd;                          /* T */
 	struct session session;          /* T */
-	struct save *save;               /* T  under way */
+	struct pending *pending;         /* T  the reply it waits for */
 	int64_t active_ns;               /* T  of the last byte from it */
 };
 
@@ -56,108 +36,45 @@ struct control {
 	struct control_env env_copy;     /* C */
 	struct command_env command_env;  /* C */
 	struct command_counters counters;  /* T */
-	struct saves *saves;             /* C  held */
+	struct pending_place *place;     /* C  held */
+	struct monitor *monitor;         /* C  owned */
 	int listen_fd;                   /* C */
 	pthread_t thread;                /* C */
 	_Atomic bool stop;               /* a */
 	struct client *clients[CONTROL_CLIENTS_MAX];  /* T  the first counters.clients of them */
 };
 
-static int64_t now_ns(void)
+static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* ---- saves ---- */
-
-static int saves_new(struct saves **ret)
+static int64_t now_ns(void)
 {
-	struct saves *s = calloc(1, sizeof(*s));
-	int err;
-
-	if (s == NULL)
-		return -ENOMEM;
-	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->wake_fd < 0) {
-		err = -errno;
-		free(s);
-		return err;
-	}
-	pthread_mutex_init(&s->lock, NULL);
-	s->holders = 1;
-	*ret = s;
-	return 0;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
-static void saves_unref(struct saves *s)
-{
-	struct save *save;
-	bool last;
+/* ---- replies that come later ---- */
 
-	pthread_mutex_lock(&s->lock);
-	last = --s->holders == 0;
-	pthread_mutex_unlock(&s->lock);
-	if (!last)
-		return;
-	while ((save = s->ended) != NULL) {
-		s->ended = save->next;
-		free(save);
-	}
-	pthread_mutex_destroy(&s->lock);
-	close(s->wake_fd);
-	free(s);
-}
-
-static void saves_wake(struct saves *s)
-{
-	uint64_t one = 1;
-
-	/* Fails only when it is full of wakes already. */
-	if (write(s->wake_fd, &one, sizeof(one)) < 0)
-		assert(errno == EAGAIN);
-}
-
-/* On the log thread. */
-static void save_done(struct persist_waiter *w, int err)
-{
-	struct save *save = (struct save *)((char *)w - offsetof(struct save, waiter));
-	struct saves *saves = save->saves;
-
-	pthread_mutex_lock(&saves->lock);
-	save->err = err;
-	save->next = saves->ended;
-	saves->ended = save;
-	pthread_mutex_unlock(&saves->lock);
-	saves_wake(saves);
-	saves_unref(saves);
-}
-
-static int save_start(void *ctx, void *client)
+static struct pending *park(void *ctx, void *client, pending_reply_fn *reply, int64_t number)
 {
 	struct control *c = ctx;
 	struct client *cl = client;
-	struct save *save = calloc(1, sizeof(*save));
-	int err;
 
-	if (save == NULL)
-		return -ENOMEM;
-	save->waiter.done = save_done;
-	save->saves = c->saves;
-	save->client = cl;
-	pthread_mutex_lock(&c->saves->lock);
-	c->saves->holders++;
-	pthread_mutex_unlock(&c->saves->lock);
-	err = persist_save(c->env->persist, &save->waiter);
-	if (err == 1) {
-		cl->save = save;
-		return 1;
-	}
-	saves_unref(c->saves);
-	free(save);
-	return err;
+	cl->pending = pending_new(c->place, cl, reply, number);
+	return cl->pending;
+}
+
+static void unpark(void *ctx, struct pending *p)
+{
+	struct client *cl = p->client;
+
+	(void)ctx;
+	cl->pending = NULL;
+	pending_free(p);
 }
 
 static void client_close(struct control *c, struct client *cl)
@@ -167,34 +84,27 @@ static void client_close(struct control *c, struct client *cl)
 	while (c->clients[i] != cl)
 		i++;
 	c->clients[i] = c->clients[--c->counters.clients];
-	if (cl->save != NULL)
-		cl->save->client = NULL;
+	if (cl->pending != NULL)
+		cl->pending->client = NULL;
 	close(cl->fd);
 	session_fini(&cl->session);
 	free(cl);
 }
 
-static void take_ended_saves(struct control *c)
+static void answer_ended(struct control *c)
 {
-	struct save *save, *ended;
-	uint64_t wakes;
+	struct pending *p, *ended = pending_take(c->place);
 
-	if (read(c->saves->wake_fd, &wakes, sizeof(wakes)) < 0)
-		assert(errno == EAGAIN || errno == EINTR);
-	pthread_mutex_lock(&c->saves->lock);
-	ended = c->saves->ended;
-	c->saves->ended = NULL;
-	pthread_mutex_unlock(&c->saves->lock);
-	while ((save = ended) != NULL) {
-		struct client *cl = save->client;
+	while ((p = ended) != NULL) {
+		struct client *cl = p->client;
 
-		ended = save->next;
+		ended = p->next;
 		if (cl != NULL) {
-			cl->save = NULL;
-			if (session_save_done(&cl->session, &c->command_env, cl, save->err) < 0)
+			cl->pending = NULL;
+			if (session_resume(&cl->session, &c->command_env, cl, p) < 0)
 				client_close(c, cl);
 		}
-		free(save);
+		pending_free(p);
 	}
 }
 
@@ -281,7 +191,7 @@ static void make_room(struct control *c)
 	for (uint64_t i = 0; i < c->counters.clients; i++) {
 		struct client *cl = c->clients[i];
 
-		if (cl->save == NULL && (oldest == NULL || cl->active_ns < oldest->active_ns))
+		if (cl->pending == NULL && cl->session.monitor == NULL && (oldest == NULL || cl->active_ns < oldest->active_ns))
 			oldest = cl;
 	}
 	if (oldest != NULL && now_ns() - oldest->active_ns > (int64_t)CONTROL_IDLE_MAX_S * 1000000000)
@@ -312,6 +222,27 @@ static void accept_client(struct control *c)
 	c->clients[c->counters.clients++] = cl;
 }
 
+/* Who is monitoring gets what has happened; from the last, since one that is closed gives its place to the last. */
+static void feed_monitors(struct control *c)
+{
+	struct bytes lines = { 0 };
+	bool lost = false;
+
+	if (!monitor_is_on(c->monitor))
+		return;
+	if (monitor_take(c->monitor, clock_ns(CLOCK_REALTIME), &lines, &lost) < 0)
+		lost = true;
+	for (uint64_t i = c->counters.clients; i-- > 0 && (lines.len > 0 || lost);) {
+		struct client *cl = c->clients[i];
+
+		if (cl->session.monitor == NULL)
+			continue;
+		if (session_feed(&cl->session, &c->command_env, &lines, lost) < 0 || !client_send(c, cl))
+			client_close(c, cl);
+	}
+	bytes_fini(&lines);
+}
+
 /* ---- the thread ---- */
 
 static short wanted_events(const struct client *cl)
@@ -332,13 +263,13 @@ static void serve_once(struct control *c)
 	struct client *polled[CONTROL_CLIENTS_MAX];
 	uint64_t count = c->counters.clients;
 
-	fds[0] = (struct pollfd){ .fd = c->saves->wake_fd, .events = POLLIN };
+	fds[0] = (struct pollfd){ .fd = pending_wake_fd(c->place), .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = c->listen_fd, .events = POLLIN };
 	for (uint64_t i = 0; i < count; i++) {
 		polled[i] = c->clients[i];
 		fds[2 + i] = (struct pollfd){ .fd = polled[i]->fd, .events = wanted_events(polled[i]) };
 	}
-	if (poll(fds, 2 + count, -1) < 0)
+	if (poll(fds, 2 + count, monitor_is_on(c->monitor) ? MONITOR_TICK_MS : -1) < 0)
 		return;
 	/* Clients first: the other two may close some of them. */
 	for (uint64_t i = 0; i < count; i++) {
@@ -346,9 +277,10 @@ static void serve_once(struct control *c)
 			client_serve(c, polled[i], fds[2 + i].revents);
 	}
 	if (fds[0].revents != 0)
-		take_ended_saves(c);
+		answer_ended(c);
 	if (fds[1].revents != 0)
 		accept_client(c);
+	feed_monitors(c);
 }
 
 static void *control_thread(void *arg)
@@ -417,15 +349,17 @@ int control_start(const struct control_env *env, struct error *e, struct control
 		return error_set(e, -ENOMEM, "control socket: out of memory");
 	c->env_copy = *env;
 	c->env = &c->env_copy;
-	c->command_env = (struct command_env){ .env = c->env, .counters = &c->counters, .save = save_start, .save_ctx = c };
+	c->command_env = (struct command_env){ .env = c->env, .counters = &c->counters, .park = park, .unpark = unpark, .park_ctx = c };
 	c->counters.start_ns = now_ns();
-	err = saves_new(&c->saves);
+	c->monitor = monitor_new(env->ks, env->config->persist.db, env->mountpoint);
+	c->command_env.monitor = c->monitor;
+	err = c->monitor != NULL ? pending_place_new(&c->place) : -ENOMEM;
 	if (err < 0)
 		goto err_free;
 	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->listen_fd < 0) {
 		err = -errno;
-		goto err_saves;
+		goto err_place;
 	}
 	err = listen_in(env->dir_fd, c->listen_fd);
 	if (err < 0)
@@ -440,9 +374,10 @@ err_unlink:
 	unlinkat(env->dir_fd, CONTROL_SOCKET, 0);
 err_close:
 	close(c->listen_fd);
-err_saves:
-	saves_unref(c->saves);
+err_place:
+	pending_place_unref(c->place);
 err_free:
+	monitor_free(c->monitor);
 	free(c);
 	return error_set(e, err, "control socket %s: %s", CONTROL_SOCKET, strerrordesc_np(-err));
 }
@@ -452,10 +387,11 @@ void control_stop(struct control *c)
 	if (c == NULL)
 		return;
 	c->stop = true;
-	saves_wake(c->saves);
+	pending_wake(c->place);
 	pthread_join(c->thread, NULL);
 	unlinkat(c->env->dir_fd, CONTROL_SOCKET, 0);
 	close(c->listen_fd);
-	saves_unref(c->saves);
+	pending_place_unref(c->place);
+	monitor_free(c->monitor);
 	free(c);
 }

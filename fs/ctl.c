@@ -2,8 +2,11 @@
 #include "fs/ctl.h"
 #include "fs/ctl_check.h"
 #include "fs/ctl_client.h"
+#include "fs/ctl_copy.h"
 #include "fs/ctl_jobs.h"
+#include "fs/ctl_keys.h"
 #include "fs/ctl_mounts.h"
+#include "fs/ctl_show.h"
 #include "fs/ctl_stop.h"
 #include "fs/version.h"
 
@@ -29,17 +32,39 @@ static const char usage_text[] =
 	"\n"
 	"commands (any case):\n"
 	"  bgsave [schedule] [--wait]   write a snapshot in the background; --wait: return when it is on disk\n"
+	"  bgsave cancel                end it, or take back what is scheduled\n"
 	"  bgrewriteaof [--wait]        write the log anew in the background\n"
 	"  save                         write a snapshot, return when it is on disk\n"
 	"  lastsave                     when the last snapshot was written (seconds since 1970)\n"
-	"  info [SECTION...]            server, clients, memory, persistence, stats, fuse, keyspace\n"
+	"  info [SECTION...] [--json]   server, clients, memory, persistence, stats, fuse, keyspace\n"
+	"  latency [OPERATION...] [--json]\n"
+	"                               how long the kernel's messages take, by kind; of the named ones each bucket\n"
+	"  top [-i SECONDS] [-n COUNT] [--json]\n"
+	"                               what goes on: a screen; with -n, or elsewhere than on a terminal, a line a time\n"
+	"  monitor                      each change as it happens\n"
+	"  metrics                      all of it in Prometheus's text format\n"
 	"  config get PATTERN...        settings, by name or pattern\n"
-	"  config set NAME VALUE ...    change save or appendfsync\n"
+	"  config set NAME VALUE ...    change settings while mounted, all or none\n"
+	"  config rewrite               write what was changed back to the ini file\n"
+	"  config resetstat             let info count from 0 again\n"
 	"  dbsize                       number of keys\n"
+	"  expire KEY SECONDS [nx|xx|gt|lt], pexpire KEY MS, expireat KEY TIME, pexpireat KEY MS-TIME\n"
+	"                               give a key an end; KEY: or a path that begins with /, ./ or ../\n"
+	"  ttl KEY, pttl, expiretime, pexpiretime\n"
+	"                               what is left of it (-1: no end, -2: no such key), and when it ends\n"
+	"  persist KEY                  take the end away\n"
+	"  exists KEY..., type KEY, del KEY..., unlink KEY...\n"
+	"  get KEY, strlen KEY, memory usage KEY\n"
+	"  scan CURSOR [match PATTERN] [count N], keys PATTERN\n"
 	"  ping [TEXT], echo TEXT       whether it answers\n"
+	"  backup [--from SOURCE] DIR   a new data directory with all there is now, while the daemon goes on\n"
+	"  restore-to [--from SOURCE] TIME DIR\n"
+	"                               a new data directory with the state of that moment (\"10 minutes ago\", a date)\n"
 	"  umount                       unmount and wait until everything is on disk and the daemon has gone\n"
-	"  check DIR                    offline: reads the log and the snapshot in DIR, says what does not count, changes nothing\n"
-	"  shutdown [nosave|save]       likewise, also when the mount point is in use\n"
+	"  check [--fix] PATH           offline: what of a data directory, log or RDB file counts, what is damaged where; --fix repairs,\n"
+	"                               originals stay; exit status: 0 clean, 1 fixed, 4 damage left, 8 could not look, 16 usage\n"
+	"  shutdown [nosave|save] [now] [force] | abort\n"
+	"                               likewise, also when the mount point is in use\n"
 	"\n"
 	"exit status: 0 done, 1 the server said no, 2 usage, 3 no server\n";
 
@@ -87,6 +112,8 @@ static int connect_to_mount(const struct ctl_mount *mount, void *ctx)
 	struct ctl_client *c = ctx;
 	struct error e = { { 0 } };
 
+	if (mount->view)
+		return ctl_complain(CTL_NO_SERVER, "%s: is a read-only view, which has no control socket", mount->mountpoint);
 	if (ctl_connect_dir(c, mount->dir, &e) < 0)
 		return ctl_complain(CTL_NO_SERVER, "%s: %s", mount->mountpoint, e.text);
 	return CTL_DONE;
@@ -126,10 +153,67 @@ static int run_command(struct ctl_client *c, const char *const *words, size_t co
 	return job != NULL ? ctl_job_wait(c, job, before) : CTL_DONE;
 }
 
+/* A command with paths: the mount is the one they lie in. */
+static int run_with_paths(const struct ctl_options *o, const char *const *words, size_t count)
+{
+	const struct ctl_mount *picked = NULL;
+	struct ctl_client c = { .fd = -1 };
+	struct ctl_mounts m = { 0 };
+	struct ctl_keys k = { 0 };
+	struct error e = { { 0 } };
+	int err, result;
+
+	if (o->socket != NULL)
+		return ctl_complain(CTL_USAGE, "with -s a key is given as it is, not as a path");
+	err = ctl_mounts_read(&m, &e);
+	if (err == 0)
+		err = ctl_keys_resolve(words, count, &m, &k, &e);
+	if (err == 0 && o->mountpoint != NULL)
+		err = ctl_mounts_pick(&m, o->mountpoint, &picked, &e);
+	if (err == 0 && picked != NULL && strcmp(picked->dir, k.mount->dir) != 0)
+		err = error_set(&e, -EXDEV, "the path lies in %s, not in %s", k.mount->mountpoint, picked->mountpoint);
+	result = err == 0 ? connect_to_mount(k.mount, &c) : ctl_complain(CTL_USAGE, "%s", e.text);
+	if (result == CTL_DONE) {
+		result = run_command(&c, k.words, k.count, NULL);
+		ctl_disconnect(&c);
+	}
+	ctl_keys_fini(&k);
+	ctl_mounts_fini(&m);
+	return result;
+}
+
 static int umount_it(const struct ctl_mount *mount, void *ctx)
 {
 	(void)ctx;
 	return ctl_umount(mount);
+}
+
+static int copy_mount(const struct ctl_mount *mount, void *ctx)
+{
+	return ctl_copy_run(ctx, mount);
+}
+
+static int run_copy(const struct ctl_options *o, const char *const *words, size_t count)
+{
+	struct ctl_copy c;
+	int result = ctl_copy_parse(words, count, &c);
+
+	if (result != CTL_DONE)
+		return result;
+	if (o->socket != NULL)
+		return ctl_complain(CTL_USAGE, "%s takes no -s: -m MOUNTPOINT, or --from SOURCE", words[0]);
+	return c.from != NULL ? ctl_copy_run(&c, NULL) : with_mount(o, copy_mount, &c);
+}
+
+static int run_show(const struct ctl_options *o, const struct ctl_show *s)
+{
+	struct ctl_client c = { .fd = -1 };
+	int result = connect_to_server(o, &c);
+
+	if (result == CTL_DONE)
+		result = s->run(&c, s);
+	ctl_disconnect(&c);
+	return result;
 }
 
 static int run(const struct ctl_options *o, const char *const *words, size_t count)
@@ -143,17 +227,18 @@ static int run(const struct ctl_options *o, const char *const *words, size_t cou
 			return ctl_complain(CTL_USAGE, "umount takes no argument and no -s: kvfs-ctl [-m MOUNTPOINT] umount");
 		return with_mount(o, umount_it, NULL);
 	}
-	if (strcasecmp(words[0], "check") == 0) {
-		if (count != 2)
-			return ctl_complain(CTL_USAGE, "check takes one directory: kvfs-ctl check DIR");
-		return ctl_check(words[1]);
-	}
+	if (ctl_is_copy(words[0]))
+		return run_copy(o, words, count);
+	if (strcasecmp(words[0], "check") == 0)
+		return ctl_check(words, count);
 	if (count > 1 && strcmp(words[count - 1], "--wait") == 0) {
 		job = ctl_job_find(words[0]);
-		if (job == NULL)
+		if (job == NULL || (count > 2 && strcasecmp(words[1], "cancel") == 0))
 			return ctl_complain(CTL_USAGE, "--wait goes with bgsave and bgrewriteaof");
 		count--;
 	}
+	if (ctl_keys_have_path(words, count))
+		return run_with_paths(o, words, count);
 	result = connect_to_server(o, &c);
 	if (result != CTL_DONE)
 		return result;
@@ -175,7 +260,8 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct ctl_options o = { 0 };
-	int opt;
+	struct ctl_show show;
+	int opt, result;
 
 	while ((opt = getopt_long(argc, argv, "+m:s:hV", long_options, NULL)) != -1) {
 		switch (opt) {
@@ -197,5 +283,10 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc || (o.mountpoint != NULL && o.socket != NULL))
 		return usage();
-	return run(&o, (const char *const *)(argv + optind), (size_t)(argc - optind));
+	result = ctl_show_parse((const char *const *)(argv + optind), (size_t)(argc - optind), &show);
+	if (result == CTL_DONE) {
+		result = show.run != NULL ? run_show(&o, &show) : run(&o, (const char *const *)(argv + optind), (size_t)(argc - optind));
+		ctl_show_fini(&show);
+	}
+	return result;
 }

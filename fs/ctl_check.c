@@ -3,110 +3,66 @@
 #include "fs/config.h"
 #include "fs/ctl.h"
 
-#include "persist/recover.h"
+#include "persist/check.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static void print_line(void *ctx, enum persist_log_level level, const char *line)
+static void print_line(void *ctx, const char *line)
 {
 	(void)ctx;
-	(void)level;
 	puts(line);
 }
 
-/* The advice to run this very command helps nobody here. */
-static void drop_advice(char *text)
+static void print_verdict(unsigned found, bool fix, const char *path)
 {
-	char *advice = strstr(text, " (kvfs-ctl check");
-
-	if (advice != NULL)
-		*advice = '\0';
+	if (found == CHECK_CLEAN)
+		puts("clean");
+	else if (found == CHECK_FIXED)
+		puts("fixed");
+	else if (found == CHECK_DAMAGED && !fix)
+		printf("damage found; nothing was changed (kvfs-ctl check --fix %s repairs what can be repaired)\n", path);
+	else if (found & CHECK_DAMAGED)
+		puts("damage is left that can't be repaired here");
 }
 
-static const char *source_name(const struct recovery *r, const struct persist_config *c)
+static int check(const char *path, bool fix)
 {
-	switch (r->source) {
-	case RECOVER_AOF:
-		return c->appenddirname;
-	case RECOVER_OLD_AOF:
-		return c->appendfilename;
-	case RECOVER_RDB:
-		return c->dbfilename;
-	case RECOVER_EMPTY:
-		break;
-	}
-	return "nothing there";
-}
-
-/* One source, read to its end.  *RET_SOURCE is set when it counts. */
-static int check_source(const struct persist_config *c, int dir_fd, enum recover_source *ret_source)
-{
-	struct persist_port port = { .log = print_line, .disk = disk_real() };
-	struct keyspace_options o = { .value_max = UINT64_MAX / 2, .root_mode = 0755 };
-	struct recovery r = { 0 };
-	struct keyspace *ks;
-	struct error e = { { 0 } };
-	struct usage u;
-
-	if (keyspace_new(&o, &ks) < 0)
-		return ctl_complain(CTL_REFUSED, "out of memory");
-	int err = recover(c, dir_fd, ks, &port, &r, &e);
-	if (err < 0) {
-		drop_advice(e.text);
-		fprintf(stderr, "kvfs-ctl: %s\n", e.text);
-	} else {
-		keyspace_usage(ks, &u);
-		printf("%s: ok, %llu keys, %llu directories, %llu symlinks", source_name(&r, c), (unsigned long long)u.keys,
-		       (unsigned long long)u.directories, (unsigned long long)u.symlinks);
-		if (r.last_seq)
-			printf(", last batch %llu", (unsigned long long)r.last_seq);
-		putchar('\n');
-		*ret_source = r.source;
-	}
-	recovery_fini(&r);
-	keyspace_free(ks);
-	return err < 0 ? CTL_REFUSED : CTL_DONE;
-}
-
-static int check_dir(int dir_fd, const char *dir)
-{
-	enum recover_source source = RECOVER_EMPTY;
+	struct check_options o = { .fix = fix, .say = print_line };
+	struct error e = { "" };
 	struct config c;
-	struct stat st;
-	int result;
+	unsigned found;
 
-	if (flock(dir_fd, LOCK_SH | LOCK_NB) < 0)
-		return ctl_complain(CTL_REFUSED, "%s: a kvfs is using it: unmount it first", dir);
 	if (config_init(&c) < 0)
-		return ctl_complain(CTL_REFUSED, "out of memory");
-	c.persist.aof_load_truncated = false;     /* and so nothing is cut */
-	c.persist.appendonly = true;
-	result = check_source(&c.persist, dir_fd, &source);
-	/* A snapshot beside a log is not what a start reads, but it ought to be sound. */
-	if (source != RECOVER_RDB && fstatat(dir_fd, c.persist.dbfilename, &st, 0) == 0) {
-		c.persist.appendonly = false;
-		int snapshot = check_source(&c.persist, dir_fd, &source);
-		if (result == CTL_DONE)
-			result = snapshot;
-	}
+		return ctl_complain((enum ctl_exit)CHECK_FAILED, "out of memory");
+	o.dbfilename = c.persist.dbfilename;
+	o.appenddirname = c.persist.appenddirname;
+	o.appendfilename = c.persist.appendfilename;
+	found = check_path(path, &o, &e);
+	print_verdict(found, fix, path);
 	config_fini(&c);
-	return result;
+	if (fflush(stdout) != 0)
+		return ctl_complain((enum ctl_exit)CHECK_FAILED, "standard output: cannot be written");
+	if (e.text[0] != '\0')
+		return ctl_complain((enum ctl_exit)found, "%s", e.text);
+	return (int)found;
 }
 
-int ctl_check(const char *dir)
+int ctl_check(const char *const *words, size_t count)
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *path = NULL;
+	bool fix = false;
+	size_t i;
 
-	if (fd < 0)
-		return ctl_complain(CTL_REFUSED, "%s: %s", dir, strerrordesc_np(errno));
-	int result = check_dir(fd, dir);
-	close(fd);
-	return result;
+	for (i = 1; i < count; i++) {
+		if (strcmp(words[i], "--fix") == 0)
+			fix = true;
+		else if (path == NULL && words[i][0] != '-')
+			path = words[i];
+		else
+			return ctl_complain((enum ctl_exit)CHECK_USAGE, "check takes one file or directory: kvfs-ctl check [--fix] PATH");
+	}
+	if (path == NULL)
+		return ctl_complain((enum ctl_exit)CHECK_USAGE, "check takes one file or directory: kvfs-ctl check [--fix] PATH");
+	return check(path, fix);
 }

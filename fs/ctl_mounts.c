@@ -62,7 +62,7 @@ static char *decode(struct word w)
 	return text;
 }
 
-static int add_mount(struct ctl_mounts *m, struct word mountpoint, struct word source)
+static int add_mount(struct ctl_mounts *m, struct word root, struct word mountpoint, struct word source, bool view)
 {
 	struct ctl_mount *grown = reallocarray(m->mount, m->count + 1, sizeof(*grown));
 	struct ctl_mount *mount;
@@ -72,9 +72,12 @@ static int add_mount(struct ctl_mounts *m, struct word mountpoint, struct word s
 	m->mount = grown;
 	mount = &grown[m->count];
 	mount->mountpoint = decode(mountpoint);
+	mount->root = decode(root);
 	mount->dir = decode(source);
-	if (mount->mountpoint == NULL || mount->dir == NULL) {
+	mount->view = view;
+	if (mount->mountpoint == NULL || mount->root == NULL || mount->dir == NULL) {
 		free(mount->mountpoint);
+		free(mount->root);
 		free(mount->dir);
 		return -ENOMEM;
 	}
@@ -84,10 +87,12 @@ static int add_mount(struct ctl_mounts *m, struct word mountpoint, struct word s
 
 static int parse_line(struct ctl_mounts *m, const char *p, const char *end)
 {
-	struct word w, mountpoint, source;
+	struct word w, root, mountpoint, source;
+	bool view;
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		next_word(&p, end);
+	root = next_word(&p, end);
 	mountpoint = next_word(&p, end);
 	do {
 		w = next_word(&p, end);
@@ -96,9 +101,10 @@ static int parse_line(struct ctl_mounts *m, const char *p, const char *end)
 	} while (!word_is(w, "-"));
 	w = next_word(&p, end);
 	source = next_word(&p, end);
-	if (!word_is(w, "fuse.kvfs") || source.len == 0)
+	view = word_is(w, "fuse.kvfs-view");
+	if ((!view && !word_is(w, "fuse.kvfs")) || source.len == 0 || root.len == 0)
 		return 0;
-	return add_mount(m, mountpoint, source);
+	return add_mount(m, root, mountpoint, source, view);
 }
 
 int ctl_mounts_parse(const char *text, size_t len, struct ctl_mounts *ret)
@@ -156,6 +162,7 @@ void ctl_mounts_fini(struct ctl_mounts *m)
 {
 	for (size_t i = 0; i < m->count; i++) {
 		free(m->mount[i].mountpoint);
+		free(m->mount[i].root);
 		free(m->mount[i].dir);
 	}
 	free(m->mount);
@@ -172,23 +179,30 @@ static const struct ctl_mount *find(const struct ctl_mounts *m, const char *path
 	return NULL;
 }
 
+/* Views have no server, so none of them can be meant. */
 static int pick_only(const struct ctl_mounts *m, const struct ctl_mount **ret, struct error *e)
 {
+	const struct ctl_mount *first = NULL;
 	struct bytes list = { 0 };
+	bool several = false;
 
-	if (m->count == 0)
-		return error_set(e, -ENOENT, "no kvfs is mounted");
-	for (size_t i = 1; i < m->count; i++) {
-		if (strcmp(m->mount[i].dir, m->mount[0].dir) == 0)
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->mount[i].view)
 			continue;
-		for (size_t k = 0; k < m->count; k++)
-			(void)bytes_addf(&list, "\n  -m %s", m->mount[k].mountpoint);
-		error_set(e, -EINVAL, "%zu keyspaces are mounted, pick one:%.*s", m->count, (int)list.len,
-			  list.len > 0 ? list.data : "");
-		bytes_fini(&list);
-		return -EINVAL;
+		if (first == NULL)
+			first = &m->mount[i];
+		several = several || strcmp(m->mount[i].dir, first->dir) != 0;
+		(void)bytes_addf(&list, "\n  -m %s", m->mount[i].mountpoint);
 	}
-	*ret = &m->mount[0];
+	if (several)
+		error_set(e, -EINVAL, "several keyspaces are mounted, pick one:%.*s", (int)list.len, list.len > 0 ? list.data : "");
+	bytes_fini(&list);
+	if (several)
+		return -EINVAL;
+	if (first == NULL)
+		return error_set(e, -ENOENT, m->count == 0 ? "no kvfs is mounted" : "no kvfs is mounted but read-only views (-m MOUNTPOINT umount "
+		                 "ends one)");
+	*ret = first;
 	return 0;
 }
 

@@ -1,14 +1,17 @@
-/* ctl_mounts.h -- which kvfs is meant: the mounts of type fuse.kvfs in /proc/self/mountinfo, and the one the user picked. */
+/* ctl_mounts.h -- which kvfs is meant: the mounts of type fuse.kvfs, and of views, in /proc/self/mountinfo, and the one the user picked. */
 #ifndef KVFS_FS_CTL_MOUNTS_H
 #define KVFS_FS_CTL_MOUNTS_H
 
 #include "persist/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct ctl_mount {
-	char *mountpoint;   /* owned, as the other */
-	char *dir;          /* data directory: the mount's source */
+	char *mountpoint;   /* owned, as the others */
+	char *root;         /* of the keyspace that is shown there: "/", or a directory of it in a bind mount */
+	char *dir;          /* the mount's source: the data directory, or what a view looks at */
+	bool view;          /* read-only, without a server */
 };
 
 struct ctl_mounts {
@@ -23,7 +26,7 @@ int ctl_mounts_parse(const char *text, size_t len, struct ctl_mounts *ret);
 int ctl_mounts_read(struct ctl_mounts *ret, struct error *e);
 void ctl_mounts_fini(struct ctl_mounts *m);
 
-/* The mount at MOUNTPOINT, or with NULL the only one there is (several mounts of one data directory are one).  Borrowed from M.  0;
+/* The mount at MOUNTPOINT, or with NULL the only one with a server (several mounts of one data directory are one).  Borrowed from M.  0;
  * -ENOENT: there is none; -EINVAL: several, and the user has to pick; E says which. */
 int ctl_mounts_pick(const struct ctl_mounts *m, const char *mountpoint, const struct ctl_mount **ret, struct error *e);
 

@@ -78,7 +78,7 @@ static bool is_mounted_elsewhere(const char *dir)
 	if (ctl_mounts_read(&m, &e) < 0)
 		return false;
 	for (size_t i = 0; i < m.count && !found; i++) {
-		found = strcmp(m.mount[i].dir, dir) == 0;
+		found = !m.mount[i].view && strcmp(m.mount[i].dir, dir) == 0;
 		if (found)
 			fprintf(stderr, "kvfs-ctl: the keyspace stays mounted at %s\n", m.mount[i].mountpoint);
 	}
@@ -91,7 +91,7 @@ int ctl_umount(const struct ctl_mount *mount)
 	struct ctl_client c;
 	struct error e = { { 0 } };
 	int pidfd = -1, result;
-	bool alive = ctl_connect_dir(&c, mount->dir, &e) == 0;
+	bool alive = !mount->view && ctl_connect_dir(&c, mount->dir, &e) == 0;
 
 	if (alive)
 		pidfd = ctl_daemon_pidfd(&c);

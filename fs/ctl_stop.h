@@ -10,7 +10,7 @@
 
 /* Each returns an enum ctl_exit and has said why. */
 
-/* A busy mount point stays as it is (CTL_REFUSED).  A mount whose daemon has died is taken away too. */
+/* A busy mount point stays as it is (CTL_REFUSED).  A view has nothing to make last, and is not waited for.  A mount whose daemon has died is taken away too. */
 int ctl_umount(const struct ctl_mount *mount);
 /* WORDS is the command with its arguments. */
 int ctl_shutdown(struct ctl_client *c, const char *const *words, size_t count);

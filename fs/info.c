@@ -1,5 +1,6 @@
 /* info.c -- see info.h.  A section is a function; the table at the end gives their order. */
 #include "fs/info.h"
+#include "fs/guard.h"
 #include "fs/stats.h"
 #include "fs/version.h"
 
@@ -61,6 +62,12 @@ static void human(struct info *i, const char *name, uint64_t bytes)
 	i->err = bytes_addf(i->out, "%s:%.2f%c\r\n", name, n, units[unit]);
 }
 
+static void percent(struct info *i, const char *name, uint64_t done, uint64_t total)
+{
+	if (i->err == 0)
+		i->err = bytes_addf(i->out, "%s:%.2f\r\n", name, total > 0 ? 100.0 * (double)done / (double)total : 0.0);
+}
+
 /* Text from outside must not make lines of its own. */
 static void path(struct info *i, const char *name, const char *value)
 {
@@ -75,19 +82,6 @@ static int64_t monotonic_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static uint64_t resident_bytes(void)
-{
-	FILE *f = fopen("/proc/self/statm", "re");
-	uint64_t size, resident = 0;
-
-	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%" SCNu64 " %" SCNu64, &size, &resident) != 2)
-		resident = 0;
-	fclose(f);
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void server(struct info *i)
@@ -113,35 +107,59 @@ static void clients(struct info *i)
 {
 	number(i, "connected_clients", i->ce->counters->clients);
 	number(i, "maxclients", CONTROL_CLIENTS_MAX);
+	number(i, "blocked_clients", 0);
 }
 
-static void memory(struct info *i)
+static void memory_used(struct info *i, const struct usage *u, const struct persist_info *p, const struct guard_info *g)
 {
-	struct persist_info p;
+	const struct config *c = i->ce->env->config;
+	uint64_t keyspace = u->bytes_total - u->bytes_idle, used = keyspace + p->snapshot_memory + p->aof_buffer_length;
+	uint64_t peak = g->peak > used ? g->peak : used, resident = meminfo_resident();
 	struct rusage self;
-	struct usage u;
-	uint64_t used, resident = resident_bytes();
 
-	keyspace_usage(i->ce->env->ks, &u);
-	persist_get_info(i->ce->env->persist, &p);
-	used = u.bytes_total + p.snapshot_memory + p.aof_buffer_length;
 	number(i, "used_memory", used);
 	human(i, "used_memory_human", used);
 	number(i, "used_memory_rss", resident);
 	human(i, "used_memory_rss_human", resident);
+	number(i, "used_memory_peak", peak);
+	human(i, "used_memory_peak_human", peak);
+	if (i->err == 0)
+		i->err = bytes_addf(i->out, "used_memory_peak_perc:%.2f%%\r\n", 100.0 * (double)used / (double)peak);
 	if (getrusage(RUSAGE_SELF, &self) == 0)
 		number(i, "used_memory_peak_rss", (uint64_t)self.ru_maxrss * 1024);
-	number(i, "used_memory_overhead", used - u.bytes_values);
-	number(i, "used_memory_dataset", u.bytes_values);
-	number(i, "used_memory_keyspace", u.bytes_total);
-	number(i, "used_memory_snapshot", p.snapshot_memory);
-	number(i, "maxmemory", u.bytes_max);
-	human(i, "maxmemory_human", u.bytes_max);
-	line(i, "maxmemory_policy", "noeviction");
+	number(i, "used_memory_overhead", used - u->bytes_values);
+	number(i, "used_memory_dataset", u->bytes_values);
+	number(i, "used_memory_keyspace", keyspace);
+	number(i, "used_memory_idle", u->bytes_idle);
+	number(i, "used_memory_snapshot", p->snapshot_memory);
+	number(i, "total_system_memory", g->memory.system);
+	human(i, "total_system_memory_human", g->memory.system);
+	number(i, "maxmemory", u->bytes_max);
+	human(i, "maxmemory_human", u->bytes_max);
+	line(i, "maxmemory_policy", config_policy_word(c->policy));
 	if (i->err == 0)
 		i->err = bytes_addf(i->out, "mem_fragmentation_ratio:%.2f\r\n", used > 0 ? (double)resident / (double)used : 0.0);
+}
+
+static void memory(struct info *i)
+{
+	const struct control_env *env = i->ce->env;
+	struct guard_info g;
+	struct persist_info p;
+	struct usage u;
+
+	guard_look(env->guard);
+	guard_get_info(env->guard, &g);
+	keyspace_usage(env->ks, &u);
+	persist_get_info(env->persist, &p);
+	memory_used(i, &u, &p, &g);
 	number(i, "mem_aof_buffer", p.aof_buffer_length);
 	line(i, "mem_allocator", "libc");
+	number(i, "memory_total", g.memory.total);
+	number(i, "memory_available", g.memory.available);
+	number(i, "memory_margin", g.margin);
+	number(i, "memory_short", g.holds);
+	number(i, "memory_short_count", g.held);
 }
 
 static void persistence_rdb(struct info *i, const struct persist_info *p)
@@ -151,18 +169,17 @@ static void persistence_rdb(struct info *i, const struct persist_info *p)
 	number(i, "current_cow_peak", p->snapshot_memory_peak);
 	number(i, "current_cow_size", p->snapshot_memory);
 	number(i, "current_cow_size_age", 0);
-	line(i, "current_fork_perc", "0.00");
+	percent(i, "current_fork_perc", p->current_save_keys_processed, p->current_save_keys_total);
 	number(i, "current_save_keys_processed", p->current_save_keys_processed);
 	number(i, "current_save_keys_total", p->current_save_keys_total);
 	number(i, "rdb_changes_since_last_save", p->rdb_changes_since_last_save);
 	number(i, "rdb_bgsave_in_progress", p->rdb_bgsave_in_progress);
-	number(i, "rdb_bgsave_scheduled", p->rdb_bgsave_scheduled);
 	signed_number(i, "rdb_last_save_time", p->rdb_last_save_time);
 	status(i, "rdb_last_bgsave_status", p->rdb_last_bgsave_ok);
 	signed_number(i, "rdb_last_bgsave_time_sec", p->rdb_last_bgsave_time_sec);
 	signed_number(i, "rdb_current_bgsave_time_sec", p->rdb_current_bgsave_time_sec);
 	number(i, "rdb_saves", p->rdb_saves);
-	number(i, "rdb_last_cow_size", p->snapshot_memory_peak);
+	number(i, "rdb_last_cow_size", p->rdb_last_cow_size);
 	number(i, "rdb_last_load_keys_expired", p->rdb_last_load_keys_expired);
 	number(i, "rdb_last_load_keys_loaded", p->rdb_last_load_keys_loaded);
 }
@@ -178,14 +195,32 @@ static void persistence_aof(struct info *i, const struct persist_info *p)
 	number(i, "aof_rewrites", p->aof_rewrites);
 	number(i, "aof_rewrites_consecutive_failures", p->aof_rewrites_consecutive_failures);
 	status(i, "aof_last_write_status", p->aof_last_write_ok);
+	number(i, "aof_last_cow_size", p->aof_last_cow_size);
 	if (!p->aof_enabled)
 		return;
 	number(i, "aof_current_size", p->aof_current_size);
 	number(i, "aof_base_size", p->aof_base_size);
+	number(i, "aof_pending_rewrite", p->aof_rewrite_scheduled);
 	number(i, "aof_buffer_length", p->aof_buffer_length);
+	number(i, "aof_pending_bio_fsync", p->aof_pending_bio_fsync);
 	number(i, "aof_delayed_fsync", p->aof_delayed_fsync);
-	number(i, "aof_syncs", p->aof_syncs);
-	number(i, "aof_writes", p->aof_writes);
+}
+
+/* What Redis does not have. */
+static void persistence_own(struct info *i, const struct persist_info *p)
+{
+	number(i, "rdb_bgsave_scheduled", p->rdb_bgsave_scheduled);
+	if (p->aof_enabled) {
+		number(i, "aof_syncs", p->aof_syncs);
+		number(i, "aof_writes", p->aof_writes);
+	}
+	line(i, "persistence_state", p->state);
+	number(i, "seq_published", p->seq_published);
+	number(i, "seq_kept", p->seq_kept);
+	number(i, "seq_written", p->seq_written);
+	number(i, "seq_durable", p->seq_durable);
+	number(i, "journal_size", p->journal_size);
+	number(i, "replies_parked", p->replies_parked);
 }
 
 static void persistence(struct info *i)
@@ -195,13 +230,7 @@ static void persistence(struct info *i)
 	persist_get_info(i->ce->env->persist, &p);
 	persistence_rdb(i, &p);
 	persistence_aof(i, &p);
-	line(i, "persistence_state", p.state);
-	number(i, "seq_published", p.seq_published);
-	number(i, "seq_kept", p.seq_kept);
-	number(i, "seq_written", p.seq_written);
-	number(i, "seq_durable", p.seq_durable);
-	number(i, "journal_size", p.journal_size);
-	number(i, "replies_parked", p.replies_parked);
+	persistence_own(i, &p);
 }
 
 static void statistics(struct info *i)
@@ -213,10 +242,14 @@ static void statistics(struct info *i)
 	number(i, "total_connections_received", n->connections);
 	number(i, "total_commands_processed", n->commands);
 	number(i, "rejected_connections", n->rejected);
+	number(i, "total_changes", p.changes);
+	number(i, "client_output_buffer_limit_disconnections", n->monitors_dropped);
 	number(i, "expired_keys", p.expired_keys);
-	number(i, "evicted_keys", 0);
+	number(i, "evicted_keys", i->ce->env->stats->evicted);
 	number(i, "total_fuse_messages", stats_total(i->ce->env->stats));
 	number(i, "total_fuse_notifications", i->ce->env->stats->notified);
+	number(i, "total_spins", i->ce->env->stats->spins);
+	number(i, "total_spins_in_vain", i->ce->env->stats->spins_in_vain);
 }
 
 /* fuse_<opcode>: how many such messages the kernel sent. */
@@ -240,9 +273,11 @@ static void keyspace(struct info *i)
 
 	keyspace_usage(i->ce->env->ks, &u);
 	if (u.keys > 0 && i->err == 0)
-		i->err = bytes_addf(i->out, "db0:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", u.keys, u.expires);
+		i->err = bytes_addf(i->out, "db%" PRId64 ":keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n",
+		                    i->ce->env->config->persist.db, u.keys, u.expires);
 	number(i, "kvfs_directories", u.directories);
 	number(i, "kvfs_symlinks", u.symlinks);
+	number(i, "kvfs_specials", u.specials);
 	number(i, "kvfs_unlinked", u.unlinked);
 }
 

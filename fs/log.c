@@ -3,8 +3,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,10 +26,21 @@ static const int priorities[] = {
 	[LOG_LEVEL_WARNING] = LOG_WARNING,
 };
 
+/* systemd says in JOURNAL_STREAM which file its journal is. */
+static bool is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%" SCNuMAX ":%" SCNuMAX, &dev, &ino) == 2 && fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
 int log_open(struct log *l, const char *logfile, bool foreground, enum log_level level, struct error *e)
 {
 	l->fd = -1;
 	l->target = foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG;
+	l->journal = foreground && is_journal(STDERR_FILENO);
 	atomic_init(&l->level, (int)level);
 	atomic_init(&l->starting, false);
 
@@ -51,6 +65,11 @@ void log_close(struct log *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
+}
+
+void log_set_level(struct log *l, enum log_level level)
+{
+	atomic_store(&l->level, (int)level);
 }
 
 void log_set_starting(struct log *l, bool starting)
@@ -95,7 +114,9 @@ void log_line(struct log *l, enum log_level level, const char *text)
 		write_file(l, level, clean);
 	else if (l->target == LOG_TO_SYSLOG)
 		syslog(priorities[level], "%s", clean);
-	if (l->target == LOG_TO_STDERR || (level == LOG_LEVEL_WARNING && atomic_load(&l->starting)))
+	if (l->target == LOG_TO_STDERR && l->journal)
+		fprintf(stderr, "<%d>%s\n", priorities[level], clean);
+	else if (l->target == LOG_TO_STDERR || (level == LOG_LEVEL_WARNING && atomic_load(&l->starting)))
 		fprintf(stderr, "kvfs: %s\n", clean);
 }
 

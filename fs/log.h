@@ -2,6 +2,7 @@
  *
  *      4711:M 22 Nov 2026 07:22:01.123 * Background saving started          to a file; each line is one write(2)
  *      kvfs: Background saving started                                      to standard error (-f), and to syslog without "kvfs:"
+ *      <5>Background saving started                                         to standard error when that is systemd's journal
  *
  * Marks: # warning, * notice, - verbose, . debug.  Lines below the level are dropped.  A line is cut at LOG_LINE_MAX bytes, control
  * characters in it are shown as '?', so that a name from outside cannot forge a line.
@@ -24,6 +25,7 @@ enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
 struct log {
 	enum log_target target;   /* C */
 	int fd;                   /* C  LOG_TO_FILE; else -1 */
+	bool journal;             /* C  standard error is systemd's journal */
 	_Atomic int level;        /* a  enum log_level */
 	_Atomic bool starting;    /* a */
 };
@@ -32,6 +34,7 @@ struct log {
  * set. */
 int log_open(struct log *l, const char *logfile, bool foreground, enum log_level level, struct error *e);
 void log_close(struct log *l);
+void log_set_level(struct log *l, enum log_level level);
 void log_set_starting(struct log *l, bool starting);
 
 /* One line, without newline. */

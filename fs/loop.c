@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 enum {
-	STREAK_CALLS = 4,         /* requests in a row found waiting, at which another reader is called */
-	PROBE_EVERY = 8,          /* requests until it is looked again whether they queue up */
+	STREAK_CALLS = 4,         /* requests in a row found waiting, each from another process than the last, at which another reader is called */
+	PROBE_EVERY = 8,          /* requests until it is looked again whether they queue up; */
+	PROBE_RARELY = 64,        /* twice as many each time that they do not, up to so many */
+	SPINS_IN_VAIN = 4,        /* in a row, after which nobody polls until requests come close together */
 	LONG_REQUEST = 65536,     /* bytes; handling one that big is left by calling another reader first */
 	LOST_NS = 250000,         /* a CPU offered away that comes back so late is wanted by others */
 	CALM_NS = 50000000,       /* and is not polled away for so long */
@@ -29,7 +31,9 @@ struct reader {
 	struct loop *loop;        /* C */
 	pthread_t thread;         /* C */
 	struct fuse_buf buf;      /* R  memory allocated by libfuse, freed by us */
-	int streak, unprobed;     /* R */
+	int streak, unprobed, probe_every;  /* R */
+	uint32_t served;          /* R  the process whose request was the last */
+	int64_t taken_ns;         /* R  when the request in BUF was taken, or a moment before */
 };
 
 struct loop {
@@ -39,9 +43,10 @@ struct loop {
 	int fd;                   /* C  /dev/fuse, non-blocking; the session's */
 	int stop_fd;              /* C  eventfd: readable means stop */
 	int ended_fd;             /* C  eventfd */
-	int64_t spin_ns;          /* C */
-	struct qos qos;           /* L */
+	_Atomic int64_t spin_ns;  /* a */
+	struct qos qos;           /* L, but for qos_enable() */
 	int64_t calm_until_ns;    /* L  no polling before: the CPUs are busy */
+	int in_vain;              /* L  spins in a row that no request ended */
 	_Atomic bool led;         /* a  somebody waits at the device */
 	_Atomic bool stop;        /* a  only becomes true */
 	_Atomic int asleep;       /* a  readers in nap(), less those called; written under W */
@@ -58,6 +63,11 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 static void raise_event(int fd)
@@ -123,14 +133,15 @@ static void call_another(struct loop *l)
 /* Holding the lead: polls the device without sleeping.  The CPU is offered away first, since whoever is
  * to send the next request may wait for this very one.  Where others work on it for long, polling would only use up the share that lets a
  * sleeper run as soon as it wakes: then it is left for a while.  As receive(). */
-static int spin(struct reader *r)
+static int spin(struct reader *r, int64_t spin_ns)
 {
 	struct loop *l = r->loop;
-	int64_t now = now_ns(), until = now + l->spin_ns, before;
+	int64_t now = now_ns(), until = now + spin_ns, before;
 	int n;
 
-	if (now < l->calm_until_ns)
+	if (now < l->calm_until_ns || l->in_vain >= SPINS_IN_VAIN)
 		return -EAGAIN;
+	count(&l->stats->spins);
 	do {
 		before = now;
 		sched_yield();
@@ -141,6 +152,8 @@ static int spin(struct reader *r)
 		if (n != -EAGAIN || atomic_load_explicit(&l->stop, memory_order_relaxed))
 			return n;
 	} while (now < until && now >= l->calm_until_ns);
+	l->in_vain++;
+	count(&l->stats->spins_in_vain);
 	return -EAGAIN;
 }
 
@@ -168,29 +181,62 @@ static int block(struct reader *r)
 	}
 }
 
+/* Of the request of SIZE bytes that was received.  The kernel never delivers less than a header. */
+static struct fuse_in_header header_of(const struct reader *r, size_t size)
+{
+	struct fuse_in_header header = { .opcode = 0 };
+
+	if (size >= sizeof(header))
+		memcpy(&header, r->buf.mem, sizeof(header));
+	return header;
+}
+
 static int lead(struct reader *r)
 {
-	int n = r->loop->spin_ns > 0 ? spin(r) : -EAGAIN;
+	struct loop *l = r->loop;
+	int64_t spin_ns = atomic_load_explicit(&l->spin_ns, memory_order_relaxed), begun = r->taken_ns;
+	int n = spin_ns > 0 ? spin(r, spin_ns) : -EAGAIN;
 
 	if (n == -EAGAIN)
 		n = block(r);
-	if (n > 0)
-		qos_note(&r->loop->qos, now_ns());
-	atomic_store_explicit(&r->loop->led, false, memory_order_release);
+	r->taken_ns = now_ns();
+	if (n > 0) {
+		/* Polling would have seen this one.  Who sleeps sees it later, by about as much. */
+		if (r->taken_ns - begun <= 2 * spin_ns)
+			l->in_vain = 0;
+		qos_note(&l->qos, (pid_t)header_of(r, (size_t)n).pid, r->taken_ns);
+	}
+	atomic_store_explicit(&l->led, false, memory_order_release);
 	return n;
 }
 
-/* Looks, now and then, whether requests queue up while one is handled; if so, goes on looking, and calls another reader.  As receive(). */
+/* Whether the request of SIZE bytes is of the process that was served last, or none that anybody waits for.  Without a number (0) processes are
+ * behind a wall, and may be many. */
+static bool is_same_client(const struct reader *r, size_t size)
+{
+	struct fuse_in_header header = header_of(r, size);
+
+	return header.opcode == FUSE_FORGET || header.opcode == FUSE_BATCH_FORGET || (header.pid && header.pid == r->served);
+}
+
+/* Looks, now and then, whether requests queue up while one is handled; if so, goes on looking, and calls another reader.  A client that is quick
+ * to send its next request is no queue: it would only make two readers run for each one.  As receive(). */
 static int probe(struct reader *r)
 {
 	int n;
 
-	if (r->streak == 0 && ++r->unprobed < PROBE_EVERY)
+	if (r->streak == 0 && ++r->unprobed < r->probe_every)
 		return -EAGAIN;
 	r->unprobed = 0;
 	n = receive(r);
+	if (n != -EAGAIN)
+		r->probe_every = PROBE_EVERY;
+	else if (r->streak == 0 && r->probe_every < PROBE_RARELY)
+		r->probe_every *= 2;
 	if (n == -EAGAIN) {
 		r->streak = 0;
+	} else if (n > 0 && is_same_client(r, (size_t)n)) {
+		r->streak = 1;
 	} else if (++r->streak > STREAK_CALLS) {
 		r->streak = 1;
 		call_another(r->loop);
@@ -209,23 +255,26 @@ static int next_request(struct reader *r)
 	if (!atomic_exchange_explicit(&l->led, true, memory_order_acquire))
 		return lead(r);
 	n = receive(r);
-	if (n == -EAGAIN)
+	if (n == -EAGAIN) {
 		nap(l);
+		r->taken_ns = now_ns();
+	}
 	return n;
 }
 
 static void handle(struct reader *r, size_t size)
 {
-	struct fuse_in_header header;
+	struct fuse_in_header header = header_of(r, size);
 
-	/* The kernel never delivers less than a header. */
-	if (size >= sizeof(header)) {
-		memcpy(&header, r->buf.mem, sizeof(header));
-		stats_count(r->loop->stats, header.opcode);
-	}
+	stats_count(r->loop->stats, header.opcode);
+	latency_begin(header.opcode, r->taken_ns);
+	if (header.opcode != FUSE_FORGET && header.opcode != FUSE_BATCH_FORGET)
+		r->served = header.pid;
 	if (size >= LONG_REQUEST)
 		call_another(r->loop);
 	fuse_session_process_buf(r->loop->se, &r->buf);
+	r->taken_ns = now_ns();
+	latency_end(r->loop->stats, r->taken_ns);
 }
 
 static void *reader_main(void *arg)
@@ -233,6 +282,7 @@ static void *reader_main(void *arg)
 	struct reader *r = arg;
 	int n;
 
+	r->taken_ns = now_ns();
 	while (!atomic_load_explicit(&r->loop->stop, memory_order_relaxed)) {
 		n = next_request(r);
 		if (n == 0)
@@ -263,15 +313,17 @@ int loop_new(struct fuse_session *se, const struct loop_options *o, struct stats
 	l->stats = stats;
 	l->log = log;
 	l->fd = fuse_session_fd(se);
-	l->spin_ns = o->spin_us * 1000;
+	atomic_init(&l->spin_ns, o->spin_us * 1000);
 	l->count = o->threads;
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->wake, NULL);
-	qos_init(&l->qos, o->latency);
-	for (int i = 0; i < l->count; i++)
+	qos_init(&l->qos, o->latency, "", (int)sysconf(_SC_NPROCESSORS_CONF));
+	for (int i = 0; i < l->count; i++) {
 		l->reader[i].loop = l;
+		l->reader[i].probe_every = PROBE_EVERY;
+	}
 	err = l->stop_fd < 0 || l->ended_fd < 0 ? -EMFILE : set_nonblocking(l->fd);
 	if (err) {
 		loop_free(l);
@@ -279,6 +331,12 @@ int loop_new(struct fuse_session *se, const struct loop_options *o, struct stats
 	}
 	*ret = l;
 	return 0;
+}
+
+void loop_set(struct loop *l, int64_t spin_us, bool latency)
+{
+	atomic_store_explicit(&l->spin_ns, spin_us * 1000, memory_order_relaxed);
+	qos_enable(&l->qos, latency);
 }
 
 int loop_start(struct loop *l)

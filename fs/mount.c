@@ -33,7 +33,7 @@ static int search_each(void *ctx, const struct mountinfo *m)
 	if (s->point ? strcmp(m->point, s->point) != 0 : m->major != s->major || m->minor != s->minor)
 		return 0;
 	s->found = true;
-	s->is_kvfs = strcmp(m->type, MOUNT_TYPE) == 0;
+	s->is_kvfs = strcmp(m->type, MOUNT_TYPE) == 0 || strcmp(m->type, MOUNT_VIEW_TYPE) == 0;
 	if (s->point) {
 		s->major = m->major;
 		s->minor = m->minor;
@@ -171,7 +171,8 @@ static int make_args(const struct mount_options *o, struct fuse_args *args)
 		fsname = NULL;
 		goto out;
 	}
-	if (fuse_opt_add_opt_escaped(&options, fsname) || fuse_opt_add_opt(&options, "subtype=kvfs,default_permissions"))
+	if (fuse_opt_add_opt_escaped(&options, fsname) || fuse_opt_add_opt(&options, o->view ? "subtype=kvfs-view,ro" : "subtype=kvfs") ||
+	    fuse_opt_add_opt(&options, "default_permissions"))
 		goto out;
 	if (o->allow_other && fuse_opt_add_opt(&options, "allow_other"))
 		goto out;

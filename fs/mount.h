@@ -14,7 +14,9 @@
 #include "fs/log.h"
 #include "fs/ops.h"
 
+/* A view is no keyspace that can be changed, saved or spoken to: so it is of a type of its own, which nothing takes for the other. */
 #define MOUNT_TYPE "fuse.kvfs"
+#define MOUNT_VIEW_TYPE "fuse.kvfs-view"
 
 struct mount {
 	struct fuse_session *se;  /* C owned */
@@ -24,7 +26,8 @@ struct mount {
 };
 
 struct mount_options {
-	const char *source;       /* the data directory, absolute */
+	const char *source;       /* the data directory, or what is viewed; absolute */
+	bool view;
 	const char *kernel;       /* "ro,nosuid": passed on; "" for none */
 	bool allow_other;
 };

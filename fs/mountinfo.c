@@ -30,7 +30,7 @@ static void unescape(char *s)
 /* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG]... - TYPE SOURCE SUPER_OPTIONS" */
 static bool parse(char *line, struct mountinfo *m)
 {
-	enum { DEVICE = 2, POINT = 4 };
+	enum { DEVICE = 2, ROOT = 3, POINT = 4 };
 	char *field, *save = NULL, *rest;
 	int index = 0;
 
@@ -38,7 +38,7 @@ static bool parse(char *line, struct mountinfo *m)
 	if (!rest)
 		return false;
 	*rest = '\0';
-	m->point = NULL;
+	m->point = m->root = NULL;
 	m->major = m->minor = 0;
 	for (field = strtok_r(line, " ", &save); field; field = strtok_r(NULL, " ", &save), index++) {
 		if (index == DEVICE) {
@@ -48,6 +48,9 @@ static bool parse(char *line, struct mountinfo *m)
 			if (*end != ':')
 				return false;
 			m->minor = (unsigned)strtoul(end + 1, NULL, 10);
+		} else if (index == ROOT) {
+			unescape(field);
+			m->root = field;
 		} else if (index == POINT) {
 			unescape(field);
 			m->point = field;
@@ -55,14 +58,22 @@ static bool parse(char *line, struct mountinfo *m)
 	}
 	m->type = strtok_r(rest + 3, " ", &save);
 	field = strtok_r(NULL, " ", &save);
+	m->options = strtok_r(NULL, " ", &save);
 	if (!m->point || !m->type || !field)
 		return false;
 	unescape(field);
 	m->source = field;
+	if (!m->options)
+		m->options = "";
 	return true;
 }
 
 int mountinfo_each(mountinfo_fn *each, void *ctx)
+{
+	return mountinfo_each_in("/proc/self/mountinfo", each, ctx);
+}
+
+int mountinfo_each_in(const char *file, mountinfo_fn *each, void *ctx)
 {
 	struct mountinfo m;
 	char *line = NULL;
@@ -71,7 +82,7 @@ int mountinfo_each(mountinfo_fn *each, void *ctx)
 	int res = 0;
 	FILE *f;
 
-	f = fopen("/proc/self/mountinfo", "re");
+	f = fopen(file, "re");
 	if (!f)
 		return -errno;
 	while (res == 0 && (len = getline(&line, &cap, f)) > 0) {

@@ -18,8 +18,12 @@ void ops_begin(struct op *op, fuse_req_t req)
 	*op = (struct op){
 		.uid = ctx->uid,
 		.gid = ctx->gid,
-		.now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+		.acl = ops_env(req)->acl,
+		.umask = ctx->umask,
+		.now_ns = ops_env(req)->clock_ns,
 	};
+	if (op->now_ns == 0)
+		op->now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -32,10 +36,15 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	const unsigned refused = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_WRITEBACK_CACHE |
 	                         FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE | FUSE_CAP_POSIX_LOCKS |
 	                         FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL;
+	/* With ACLs the umask counts only where the directory has no default ACL: it is ours to apply. */
+	const unsigned acl = FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK;
+	struct ops_env *env = userdata;
 
-	(void)userdata;
 	conn->want |= conn->capable & wanted;
 	conn->want &= ~refused;
+	env->acl = env->acl && (conn->capable & acl) == acl;
+	if (env->acl)
+		conn->want |= acl;
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -77,8 +86,15 @@ const struct fuse_lowlevel_ops ops_table = {
 	.write = op_write,
 	.fsync = op_fsync,
 	.fsyncdir = op_fsync,
+	.fallocate = op_fallocate,
+	.lseek = op_lseek,
+	.copy_file_range = op_copy_file_range,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.statfs = op_statfs,
-	/* No xattr handlers: a getxattr handler would be asked before every write.  No lock handlers: the kernel's own locks do. */
+	.getxattr = op_getxattr,
+	.setxattr = op_setxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
+	/* No lock handlers: the kernel's own locks do. */
 };

@@ -1,4 +1,3 @@
-#include "fs/meminfo.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
 
@@ -9,7 +8,6 @@
 enum {
 	ENTRIES_A_HOLD = 256,     /* entries listed under one hold of the store's lock */
 	BLOCK = 4096,             /* statfs counts in these */
-	NODE_BYTES = 256,         /* what one more file takes, at least: for f_ffree */
 };
 
 /* An answer to READDIR under construction. */
@@ -68,6 +66,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
 	ops_begin(&op, req);
 	while (err == 0 && !end && !l.full)
 		err = keyspace_readdir(ks, ino, l.cookie, plus, ENTRIES_A_HOLD, op.now_ns, listing_emit, &l, &end);
+	if (err == 0)
+		keyspace_accessed(ks, ino, op.now_ns, ops_env(req)->dir_atime);
 	/* Entries taken so far carry lookups: they have to be delivered, the error comes again with the next call. */
 	if (err < 0 && l.len == 0)
 		reply_err(req, err);
@@ -88,28 +88,29 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	list(req, ino, size, off, true);
 }
 
+/* Used is what there is, and free what may come; what the machine has not is not available, as what only root may take elsewhere. */
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	uint64_t nodes, free_bytes;
+	uint64_t nodes, used, total, available;
 	struct statvfs s;
 	struct usage u;
 
 	(void)ino;
+	guard_look(ops_env(req)->guard);
 	keyspace_usage(ops_env(req)->ks, &u);
-	if (u.bytes_max == 0)
-		free_bytes = meminfo_available();
-	else
-		free_bytes = u.bytes_max > u.bytes_total ? u.bytes_max - u.bytes_total : 0;
-	nodes = u.keys + u.directories + u.symlinks + u.unlinked;
+	used = u.bytes_total - u.bytes_idle;
+	available = u.bytes_limit > used && u.bytes_limit != UINT64_MAX ? u.bytes_limit - used : 0;
+	total = u.bytes_max > used + available ? u.bytes_max : used + available;
+	nodes = u.keys + u.directories + u.symlinks + u.specials + u.unlinked;
 	s = (struct statvfs){
 		.f_bsize = BLOCK,
 		.f_frsize = BLOCK,
-		.f_blocks = (u.bytes_total + free_bytes) / BLOCK,
-		.f_bfree = free_bytes / BLOCK,
-		.f_bavail = free_bytes / BLOCK,
-		.f_files = nodes + free_bytes / NODE_BYTES,
-		.f_ffree = free_bytes / NODE_BYTES,
-		.f_favail = free_bytes / NODE_BYTES,
+		.f_blocks = total / BLOCK,
+		.f_bfree = (total - used) / BLOCK,
+		.f_bavail = available / BLOCK,
+		.f_files = nodes + (total - used) / KEYSPACE_KEY_BYTES,
+		.f_ffree = (total - used) / KEYSPACE_KEY_BYTES,
+		.f_favail = available / KEYSPACE_KEY_BYTES,
 		.f_namemax = KEYSPACE_NAME_MAX,
 	};
 	reply_statfs(req, &s);

@@ -11,12 +11,15 @@
  * is then dropped (notify.h), which is why a reply holds them.
  *
  * Errors come as 0 or a negative errno; a code that is no errno is told as EIO.  Entry and attribute timeouts are infinite: every
- * change comes through this kernel, but for expiry (notify.h).  An entry that could not be delivered gives its lookup back.
+ * change comes through this kernel, but for the control socket's (notify.h).  Those of a key with an expiry end before the key does.  An entry that could not be delivered gives its lookup back.
+ *
+ * Those that were freed are kept for the next ones (ops.h: spare), so that a change asks malloc for nothing but its value.
  *
  * Locks: none; every call from any thread.                                                                                        */
 #ifndef KVFS_FS_REPLY_H
 #define KVFS_FS_REPLY_H
 
+#include "fs/latency.h"
 #include "fs/ops.h"
 
 enum reply_kind {
@@ -29,14 +32,17 @@ enum reply_kind {
 struct reply {
 	struct persist_waiter waiter;  /* private */
 	fuse_req_t req;                /* private */
+	struct ops_env *env;           /* private */
+	struct latency_request asked;  /* private */
 	uint64_t id;                   /* private; 0: none */
-	struct reply_name {
-		uint64_t parent;
-		char *name;            /* owned, NULL: none */
-	} name[2];                     /* private */
 	enum reply_kind kind;          /* C */
 	struct attr attr;              /* the caller's to fill, as KIND says */
 	size_t count;                  /* likewise */
+	struct reply_name {
+		uint64_t parent;
+		size_t len;            /* 0: none */
+		char name[KEYSPACE_NAME_MAX];
+	} name[2];                     /* private */
 };
 
 /* ---- a change ---- */
@@ -51,6 +57,9 @@ void reply_finish(struct reply *r, const struct op *op, int err);
 /* Takes R.  fsync(2) of node ID. */
 void reply_finish_fsync(struct reply *r, uint64_t id);
 
+/* Frees what ENV keeps of replies for the next ones; when there is nobody left to answer. */
+void reply_free_spare(struct ops_env *env);
+
 /* ---- at once; each takes REQ ---- */
 
 void reply_err(fuse_req_t req, int err);
@@ -61,6 +70,8 @@ void reply_attr(fuse_req_t req, const struct attr *a);
 void reply_bytes(fuse_req_t req, const void *data, size_t len);  /* DATA may be NULL when LEN is 0 */
 /* LEN bytes at OFF of V (SIZE bytes), less behind its end.  Takes a reference on V.  Nothing is copied. */
 void reply_value(fuse_req_t req, struct value *v, uint64_t size, uint64_t off, size_t len);
+void reply_xattr_size(fuse_req_t req, size_t size);
+void reply_offset(fuse_req_t req, uint64_t off);             /* SEEK_DATA, SEEK_HOLE */
 void reply_link(fuse_req_t req, const char *target);
 void reply_statfs(fuse_req_t req, const struct statvfs *s);
 

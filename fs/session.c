@@ -1,11 +1,21 @@
 /* session.c -- see session.h. */
 #include "fs/session.h"
+#include "fs/monitor.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
+
+static void stop_monitoring(struct session *s)
+{
+	if (s->monitor != NULL)
+		monitor_detach(s->monitor);
+	s->monitor = NULL;
+}
 
 void session_fini(struct session *s)
 {
+	stop_monitoring(s);
 	bytes_fini(&s->in);
 	bytes_fini(&s->out);
 	resp_command_fini(&s->command);
@@ -13,7 +23,7 @@ void session_fini(struct session *s)
 
 static bool is_reading(const struct session *s)
 {
-	return !s->waiting && !s->closing && !s->stopped;
+	return !s->waiting && !s->closing;
 }
 
 static bool is_full(const struct session *s)
@@ -51,8 +61,9 @@ static int run_one(struct session *s, const struct command_env *ce, void *client
 	case COMMAND_QUITS:
 		s->closing = true;
 		break;
-	case COMMAND_STOPS:
-		s->stopped = true;
+	case COMMAND_MONITORS:
+		stop_monitoring(s);
+		s->monitor = ce->monitor;
 		break;
 	}
 	return result < 0 ? result : 0;
@@ -115,10 +126,43 @@ int session_sent(struct session *s, const struct command_env *ce, void *client, 
 	return run(s, ce, client);
 }
 
-int session_save_done(struct session *s, const struct command_env *ce, void *client, int err)
+int session_resume(struct session *s, const struct command_env *ce, void *client, const struct pending *p)
 {
+	int err;
+
 	assert(s->waiting);
 	s->waiting = false;
-	err = command_reply_save(err, &s->out);
+	err = p->reply(p->number, p->err, &s->out);
 	return err < 0 ? err : run(s, ce, client);
+}
+
+/* Drops what waits, but for the rest of a line that is being sent. */
+static int drop_monitor(struct session *s, const struct command_env *ce)
+{
+	static const char why[] = "-ERR output buffer limit reached: changes came faster than this client read them\r\n";
+	const char *waits, *end = NULL;
+	size_t len = session_pending(s, &waits);
+	struct bytes rest = { 0 };
+	int err = 0;
+
+	if (s->sent > 0 && len > 0 && waits[-1] != '\n')
+		end = memchr(waits, '\n', len);
+	if (end != NULL)
+		err = bytes_add(&rest, waits, (size_t)(end + 1 - waits));
+	if (err == 0)
+		err = bytes_add(&rest, why, sizeof(why) - 1);
+	bytes_fini(&s->out);
+	s->out = rest;
+	s->sent = 0;
+	s->closing = true;
+	stop_monitoring(s);
+	ce->counters->monitors_dropped++;
+	return err;
+}
+
+int session_feed(struct session *s, const struct command_env *ce, const struct bytes *lines, bool lost)
+{
+	if (lost || s->out.len - s->sent + lines->len > MONITOR_OUT_MAX)
+		return drop_monitor(s, ce);
+	return lines->len > 0 ? bytes_add(&s->out, lines->data, lines->len) : 0;
 }

@@ -2,11 +2,11 @@
  *
  *      reading     takes what comes, runs each whole command, gathers replies
  *      full        SESSION_OUT_MAX bytes of replies wait to be sent: nothing is run nor read until some of them went
- *      waiting     a SAVE is under way: later commands stay where they are, so that replies keep the order of the commands
+ *      waiting     a reply comes later: the commands behind it stay where they are, so that replies keep the order of the commands
  *      closing     QUIT or a protocol error: what is in OUT is sent, nothing more is read
- *      stopped     SHUTDOWN: likewise, and the connection stays open until the server goes
+ *      monitoring  after MONITOR, beside any of these: lines come, too
  *
- * Memory: SESSION_IN_MAX, twice SESSION_OUT_MAX and one reply more.  No locks: its thread's own.                                            */
+ * Memory: SESSION_IN_MAX, twice SESSION_OUT_MAX and one reply more; with MONITOR twice MONITOR_OUT_MAX more.  No locks: its thread's own.                                            */
 #ifndef KVFS_FS_SESSION_H
 #define KVFS_FS_SESSION_H
 
@@ -23,7 +23,8 @@ struct session {
 	struct bytes in, out;
 	size_t sent;                 /* bytes of OUT that are out */
 	struct resp_command command;
-	bool waiting, closing, stopped;
+	bool waiting, closing;
+	struct monitor *monitor;     /* it is attached to; NULL: to none */
 };
 
 /* {0} is a fresh one. */
@@ -35,7 +36,11 @@ int session_take(struct session *s, const struct command_env *ce, void *client, 
 /* What is to be sent, and that N bytes of it were.  Sending makes room: what waited behind a full OUT is run.  0; -ENOMEM: close it. */
 size_t session_pending(const struct session *s, const char **ret_data);
 int session_sent(struct session *s, const struct command_env *ce, void *client, size_t n);
-/* The SAVE it waits for has ended. */
-int session_save_done(struct session *s, const struct command_env *ce, void *client, int err);
+/* What it waits for has ended: P, borrowed, writes the reply. */
+int session_resume(struct session *s, const struct command_env *ce, void *client, const struct pending *p);
+
+/* Lines for one that is monitoring.  What would make more than MONITOR_OUT_MAX bytes wait, or LOST (some are missing before these), ends it: it
+ * is told so behind the line that is being sent, and is closing.  0; -ENOMEM: close it. */
+int session_feed(struct session *s, const struct command_env *ce, const struct bytes *lines, bool lost);
 
 #endif

@@ -65,6 +65,18 @@ uint64_t stats_get(const struct stats *s, uint32_t opcode)
 	return opcode < STATS_OPCODES ? atomic_load_explicit(&s->opcode[opcode], memory_order_relaxed) : 0;
 }
 
+void stats_reset(struct stats *s)
+{
+	for (uint32_t i = 0; i < STATS_OPCODES; i++) {
+		atomic_store_explicit(&s->opcode[i], 0, memory_order_relaxed);
+		latency_reset(&s->latency[i]);
+	}
+	atomic_store_explicit(&s->notified, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->evicted, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->spins, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->spins_in_vain, 0, memory_order_relaxed);
+}
+
 uint64_t stats_total(const struct stats *s)
 {
 	uint64_t sum = 0;

@@ -1,5 +1,6 @@
 /* aof.c -- see aof.h. */
 #include "persist/aof.h"
+#include "persist/mapped.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -173,7 +174,10 @@ int aof_resume(struct aof *l, struct manifest *manifest, uint64_t incr_size, uin
 	l->manifest = *manifest;
 	*manifest = (struct manifest){ 0 };
 	l->base_size = l->rewrite_base_size = base_size;
-	int err = drop_history(l);
+	/* A daemon that was killed may have left names that a power loss would take back: from here on they are built upon. */
+	int err = l->disk->fsync_dir(l->disk->ctx, l->dir_fd);
+	if (!err)
+		err = drop_history(l);
 	if (err)
 		return error_set(e, err, "the manifest can't be written: %s", strerror(-err));
 	const struct manifest_file *last = manifest_last_incr(&l->manifest);
@@ -190,6 +194,29 @@ int aof_resume(struct aof *l, struct manifest *manifest, uint64_t incr_size, uin
 	return 0;
 }
 
+int aof_adopt(struct aof *l, struct error *e)
+{
+	struct bytes name = { 0 };
+	struct mapped m = { 0 };
+
+	int err = bytes_addf(&name, "%s.manifest", l->filename);
+	if (!err)
+		err = bytes_add(&name, "", 1);
+	if (err)
+		error_set(e, err, "out of memory");
+	else
+		err = mapped_file(l->dir_fd, name.data, &m, e);
+	if (!err)
+		err = manifest_parse(m.data ? m.data : "", m.len, &l->manifest, e);
+	if (err == -ENOENT)
+		err = 0;
+	else if (err)
+		error_prepend(e, err, "%s.manifest", l->filename);
+	mapped_fini(&m);
+	bytes_fini(&name);
+	return err;
+}
+
 void aof_close(struct aof *l)
 {
 	if (l->fd >= 0)
@@ -199,6 +226,17 @@ void aof_close(struct aof *l)
 	l->fd = l->dir_fd = -1;
 	manifest_fini(&l->manifest);
 	l->manifest = (struct manifest){ 0 };
+	l->size = l->older_size = l->base_size = l->rewrite_base_size = 0;
+	l->uncut = l->unsure = l->unpublished = false;
+}
+
+void aof_abandon(struct aof *l)
+{
+	const struct manifest_file *last = manifest_last_incr(&l->manifest);
+
+	if (l->fd >= 0 && l->unpublished && !l->unsure && last)
+		l->disk->unlink(l->disk->ctx, l->dir_fd, last->name);
+	aof_close(l);
 }
 
 /* ---- write ---- */
@@ -246,6 +284,9 @@ int aof_switch(struct aof *l, bool do_publish)
 		err = manifest_add(&next, name.data, seq, MANIFEST_INCR);
 	if (err)
 		goto out;
+	/* What a daemon that died left under this name goes with its name: cut to nothing, a power loss could bring its bytes back. */
+	if (faccessat(l->dir_fd, name.data, F_OK, 0) == 0)
+		l->disk->unlink(l->disk->ctx, l->dir_fd, name.data);
 	fd = open_incr(l, name.data, O_TRUNC);
 	if (fd < 0) {
 		err = fd;
@@ -332,6 +373,30 @@ out:
 	bytes_fini(&temp);
 	bytes_fini(&name);
 	return err;
+}
+
+static bool is_gone(int at_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(at_fd, name, &st, 0) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+bool aof_is_there(const struct aof *l, int data_fd, const char *dirname)
+{
+	struct bytes name = { 0 };
+	struct stat st, by_name;
+
+	if (fstat(l->fd, &st) == 0 && st.st_nlink == 0)
+		return false;
+	if (is_gone(data_fd, dirname))
+		return false;
+	if (fstat(l->dir_fd, &st) == 0 && fstatat(data_fd, dirname, &by_name, 0) == 0 &&
+	    (st.st_dev != by_name.st_dev || st.st_ino != by_name.st_ino))
+		return false;
+	bool there = bytes_addf(&name, "%s.manifest", l->filename) < 0 || bytes_add(&name, "", 1) < 0 || !is_gone(l->dir_fd, name.data);
+	bytes_fini(&name);
+	return there;
 }
 
 uint64_t aof_total_size(const struct aof *l)

@@ -39,7 +39,11 @@ void aof_init(struct aof *l, const struct disk *d, const char *filename);
 int aof_open_dir(struct aof *l, int data_fd, const char *dirname, struct error *e);
 /* Goes on where recovery ended: takes MANIFEST over, drops its history, opens the last incr (INCR_SIZE bytes count) or makes one. */
 int aof_resume(struct aof *l, struct manifest *manifest, uint64_t incr_size, uint64_t base_size, struct error *e);
+/* Takes over what the manifest in the directory lists, if there is one: for an aof_switch() and a base that make it history. */
+int aof_adopt(struct aof *l, struct error *e);
 void aof_close(struct aof *l);
+/* Likewise, and the incr that no manifest lists goes. */
+void aof_abandon(struct aof *l);
 
 /* Appends whole batches.  0; -ENOSPC, -EIO ...: nothing of it counts. */
 int aof_append(struct aof *l, const void *data, size_t len);
@@ -52,6 +56,8 @@ int aof_base_temp_name(const struct aof *l, struct bytes *out);
 /* The temp file, complete and synced, of SIZE bytes, becomes the base: everything before the incr that aof_switch() made is history.
  * An error with `unsure`: the base counts, but nothing before it may go yet. */
 int aof_publish_base(struct aof *l, uint64_t size);
+/* Whether a start that opens DIRNAME in DATA_FD would find the incr that is written, and the manifest.  False for sure only. */
+bool aof_is_there(const struct aof *l, int data_fd, const char *dirname);
 /* Bytes of base and incrs. */
 uint64_t aof_total_size(const struct aof *l);
 

@@ -1,5 +1,6 @@
 /* aof_batch.c -- see aof_batch.h. */
 #include "persist/aof_batch.h"
+#include "persist/replay_db.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -82,14 +83,23 @@ static int record_new(struct replay *r, uint64_t id, const struct attr_change *o
 	struct attr_change c = *owner;
 
 	c.mask = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME | ATTR_CTIME;
-	c.atime_ns = c.mtime_ns = c.ctime_ns = r->l.now_ns;
+	c.mtime_ns = c.ctime_ns = r->l.now_ns;
+	c.atime_ns = keyspace_atime_at(r->l.now_ns);
 	return loader_attr(&r->l, id, &c);
+}
+
+/* What the record's path names. */
+static int record_find(struct replay *r, const struct seal_record *rec, uint64_t *ret_id)
+{
+	if (rec->path_is_key)
+		return loader_find_value(&r->l, rec->path, rec->path_len, ret_id);
+	return loader_find(&r->l, rec->path, rec->path_len, ret_id);
 }
 
 static int record_attr(struct replay *r, const struct seal_record *rec)
 {
 	uint64_t id;
-	int err = loader_find(&r->l, rec->path, rec->path_len, &id);
+	int err = record_find(r, rec, &id);
 
 	return err ? err : loader_attr(&r->l, id, &rec->attr);
 }
@@ -110,14 +120,65 @@ static int record_symlink(struct replay *r, const struct seal_record *rec)
 	return err ? err : record_new(r, id, &rec->attr);
 }
 
+static int record_link(struct replay *r, const struct seal_record *rec)
+{
+	uint64_t id;
+	int err = record_find(r, rec, &id);
+
+	return err ? err : loader_link(&r->l, id, rec->to, rec->to_len);
+}
+
+static int record_mknod(struct replay *r, const struct seal_record *rec)
+{
+	uint64_t id;
+	int err = loader_special(&r->l, rec->path, rec->path_len, rec->attr.mode, (uint32_t)rec->number, &id);
+
+	return err ? err : record_new(r, id, &rec->attr);
+}
+
 static int record_parent_time(struct replay *r, const struct seal_record *rec)
 {
-	const char *slash = rec->path_len ? memrchr(rec->path, '/', rec->path_len) : NULL;
 	struct attr_change c = { .mask = ATTR_MTIME | ATTR_CTIME, .mtime_ns = (int64_t)rec->number, .ctime_ns = (int64_t)rec->number };
 	uint64_t id;
-	int err = loader_find(&r->l, rec->path, slash ? (size_t)(slash - rec->path) : 0, &id);
+	int err = record_find(r, rec, &id);
 
+	if (!err)
+		err = loader_parent(&r->l, id, &id);
 	return err ? err : loader_attr(&r->l, id, &c);
+}
+
+static int record_resize(struct replay *r, const struct seal_record *rec)
+{
+	uint64_t id;
+	int err = record_find(r, rec, &id);
+
+	return err ? err : loader_resize(&r->l, id, rec->number);
+}
+
+static int record_zero(struct replay *r, const struct seal_record *rec)
+{
+	uint64_t id;
+	int err = record_find(r, rec, &id);
+
+	return err ? err : loader_zero(&r->l, id, rec->number, rec->length);
+}
+
+static int record_copy(struct replay *r, const struct seal_record *rec)
+{
+	uint64_t id, from;
+	int err = record_find(r, rec, &id);
+
+	if (!err)
+		err = loader_find(&r->l, rec->to, rec->to_len, &from);
+	return err ? err : loader_copy_range(&r->l, from, rec->from, id, rec->number, rec->length);
+}
+
+static int record_xattr(struct replay *r, const struct seal_record *rec)
+{
+	uint64_t id;
+	int err = record_find(r, rec, &id);
+
+	return err ? err : loader_xattr(&r->l, id, &rec->xattr);
 }
 
 static int record_lineage(const struct seal_record *rec, uint64_t *lineage, struct error *e)
@@ -147,19 +208,39 @@ static int record_apply(struct replay *r, const struct seal_record *rec, struct 
 	case SEAL_PARENT_TIME:
 		return record_parent_time(r, rec);
 	case SEAL_RESIZE:
-		return loader_resize(&r->l, rec->path, rec->path_len, rec->number);
+		return record_resize(r, rec);
 	case SEAL_BASE:
 		res->last_seq = rec->number;
 		return 0;
+	case SEAL_XATTR:
+		return record_xattr(r, rec);
+	case SEAL_BESIDE:
+		return loader_set_beside(&r->l, rec->path, rec->path_len);
+	case SEAL_LINK:
+		return record_link(r, rec);
+	case SEAL_ZERO:
+		return record_zero(r, rec);
+	case SEAL_MKNOD:
+		return record_mknod(r, rec);
+	case SEAL_COPY:
+		return record_copy(r, rec);
 	}
 	return -EBADMSG;
+}
+
+/* The record's paths, which are not ESCAPED, as they are written today: in R's scratch, where they differ. */
+static int record_escape(struct replay *r, struct seal_record *rec)
+{
+	int err = replay_escape(r, 0, &rec->path, &rec->path_len);
+
+	return !err && (rec->kind == SEAL_RENAME || rec->kind == SEAL_LINK || rec->kind == SEAL_COPY) ? replay_escape(r, 1, &rec->to, &rec->to_len) : err;
 }
 
 int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct replay *r, struct aof_result *res,
                       struct error *e)
 {
 	static const char *const names[] = { "", "ATTR", "MKDIR", "SYMLINK", "REMOVE", "RENAME", "LINEAGE", "PARENT_TIME", "RESIZE",
-		                       "BASE" };
+		                       "BASE", "BESIDE", "LINK", "MKNOD", "XATTR", "ZERO", "COPY" };
 	bool has_key = b->count && b->command[0].argc > 1;
 	const struct resp_arg *key = has_key ? &b->arg[b->command[0].first + 1] : NULL;
 	char shown[PATH_SHOWN_MAX];
@@ -168,6 +249,10 @@ int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct re
 	size_t pos = 0;
 	int got, err;
 
+	err = replay_enter(r, e);
+	if (err)
+		return err;
+	r->l.displace = false;
 	while ((got = seal_next_record(s, &pos, &rec)) > 0) {
 		if (rec.path_is_key && !key)
 			return error_set(e, -EBADMSG, "record %u names the key of a command, but there is none", count);
@@ -175,7 +260,9 @@ int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct re
 			rec.path = key->data;
 			rec.path_len = key->len;
 		}
-		err = record_apply(r, &rec, res, e);
+		err = s->flags & SEAL_ESCAPED || rec.path_is_key ? 0 : record_escape(r, &rec);
+		if (!err)
+			err = record_apply(r, &rec, res, e);
 		if (err)
 			return error_set(e, err, "its record %s of \"%s\" can't be applied: %s", names[rec.kind],
 			                 error_quote(rec.path, rec.path_len, shown, sizeof(shown)), strerror(-err));
@@ -184,4 +271,45 @@ int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct re
 	if (got < 0 || count != s->count)
 		return error_set(e, -EBADMSG, "its records are malformed");
 	return 0;
+}
+
+/* ---- without a keyspace ---- */
+
+int aof_batch_look(const struct aof_batch *b, uint64_t *ret_at, struct error *e)
+{
+	char shown[PATH_SHOWN_MAX];
+	size_t i;
+
+	for (i = 0; i < b->count; i++) {
+		const struct batch_command *c = &b->command[i];
+		const struct resp_arg *argv = b->arg + c->first;
+
+		if (replay_knows(argv, c->argc))
+			continue;
+		*ret_at = c->at;
+		return error_set(e, -EPROTO, "\"%s\" with %zu arguments is no command that kvfs knows",
+		                 error_quote(argv[0].data, argv[0].len, shown, sizeof(shown)), c->argc - 1);
+	}
+	return 0;
+}
+
+int aof_batch_look_records(const struct aof_batch *b, const struct seal *s, struct aof_result *res, struct error *e)
+{
+	bool has_key = b->count && b->command[0].argc > 1;
+	struct seal_record rec;
+	unsigned count = 0;
+	size_t pos = 0;
+	int got, err;
+
+	while ((got = seal_next_record(s, &pos, &rec)) > 0) {
+		if (rec.path_is_key && !has_key)
+			return error_set(e, -EBADMSG, "record %u names the key of a command, but there is none", count);
+		if (rec.kind == SEAL_BASE)
+			res->last_seq = rec.number;
+		err = rec.kind == SEAL_LINEAGE ? record_lineage(&rec, &res->lineage, e) : 0;
+		if (err)
+			return err;
+		count++;
+	}
+	return got < 0 || count != s->count ? error_set(e, -EBADMSG, "its records are malformed") : 0;
 }

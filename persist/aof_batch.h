@@ -28,6 +28,10 @@ int aof_batch_commands(const struct aof_batch *b, struct replay *r, uint64_t *re
  * keyspace; or what the loader says. */
 int aof_batch_records(const struct aof_batch *b, const struct seal *s, struct replay *r, struct aof_result *res,
                       struct error *e);
+/* What these do to RES and E without a keyspace: 0 when the commands are known, -EPROTO with E set and *RET_AT; -EBADMSG with E set when the
+ * records are malformed. */
+int aof_batch_look(const struct aof_batch *b, uint64_t *ret_at, struct error *e);
+int aof_batch_look_records(const struct aof_batch *b, const struct seal *s, struct aof_result *res, struct error *e);
 void aof_batch_fini(struct aof_batch *b);
 
 #endif

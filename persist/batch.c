@@ -41,20 +41,26 @@ struct seal_record *batch_record(struct batch *b, enum seal_record_kind kind)
 	return r;
 }
 
-int batch_more(struct batch *b, const char *word, const struct bytes *first, const struct bytes *second)
+int batch_more_args(struct batch *b, const struct resp_arg *argv, size_t argc)
 {
-	size_t word_len = strlen(word);
-	size_t len = resp_array_size(3) + resp_bulk_size(word_len) + resp_bulk_size(first->len) + resp_bulk_size(second->len);
+	size_t len = resp_array_size(argc);
 
+	for (size_t i = 0; i < argc; i++)
+		len += resp_bulk_size(argv[i].len);
 	if (bytes_reserve(&b->more, len) < 0)
 		return -ENOMEM;
-	char *p = b->more.data + b->more.len;
-	p = resp_write_array(p, 3);
-	p = resp_write_bulk(p, word, word_len);
-	p = resp_write_bulk(p, first->data, first->len);
-	resp_write_bulk(p, second->data, second->len);
+	char *p = resp_write_array(b->more.data + b->more.len, argc);
+	for (size_t i = 0; i < argc; i++)
+		p = resp_write_bulk(p, argv[i].data, argv[i].len);
 	b->more.len += len;
 	return 0;
+}
+
+int batch_more(struct batch *b, const char *word, const char *first, size_t first_len, const char *second, size_t second_len)
+{
+	struct resp_arg argv[] = { { word, strlen(word) }, { first, first_len }, { second, second_len } };
+
+	return batch_more_args(b, argv, 3);
 }
 
 static size_t commands_size(const struct batch *b)
@@ -106,9 +112,10 @@ size_t batch_size(const struct batch *b)
 	return commands_size(b) + seal_size(records_size(b));
 }
 
-char *batch_write(const struct batch *b, char *p, uint64_t seq)
+char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq)
 {
-	char *start = p;
+	unsigned flags = b->flags | (stamp_len ? SEAL_STAMPED : 0u);
+	char *start = p - stamp_len;
 
 	for (int c = 0; c < b->commands; c++) {
 		p = resp_write_array(p, (size_t)b->command[c].argc);
@@ -118,7 +125,7 @@ char *batch_write(const struct batch *b, char *p, uint64_t seq)
 	if (b->more.len)
 		memcpy(p, b->more.data, b->more.len);
 	p += b->more.len;
-	p = seal_begin(p, records_size(b), b->flags, (unsigned)b->records, seq, b->time_ns);
+	p = seal_begin(p, records_size(b), flags, (unsigned)b->records, seq, b->time_ns);
 	for (int i = 0; i < b->records; i++)
 		p = seal_put_record(p, &b->record[i]);
 	return seal_finish(start, p);
@@ -136,7 +143,7 @@ int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret)
 		return -ENOMEM;
 	}
 	memcpy(p, stamp, stamp_len);
-	char *end = batch_write(b, p + stamp_len, ++e->seq);
+	char *end = batch_write(b, p + stamp_len, stamp_len, ++e->seq);
 	assert((size_t)(end - p) == size);
 	(void)end;
 	*ret = journal_commit(e->journal, size);

@@ -5,9 +5,10 @@
 #define KVFS_PERSIST_BATCH_H
 
 #include "persist/encode.h"
+#include "persist/resp.h"
 #include "persist/seal.h"
 
-enum { BATCH_COMMANDS = 3, BATCH_ARGS = 4, BATCH_RECORDS = 4 };
+enum { BATCH_COMMANDS = 3, BATCH_ARGS = 8, BATCH_RECORDS = 6 };
 
 /* An argument: LEN bytes of DATA, or the first LEN bytes of VALUE. */
 struct batch_arg {
@@ -27,17 +28,26 @@ struct batch {
 	struct bytes more;          /* further commands, already encoded; owned */
 };
 
+/* An empty one, without clearing the room that commands and records will fill: that took longer than filling it. */
+static inline void batch_begin(struct batch *b, int64_t time_ns)
+{
+	b->commands = b->records = 0;
+	b->flags = 0;
+	b->time_ns = time_ns;
+	b->more = (struct bytes){ 0 };
+}
 /* Starts a command with a word and adds its arguments. */
 void batch_command(struct batch *b, const char *word);
 void batch_arg(struct batch *b, const void *data, size_t len);
 void batch_arg_value(struct batch *b, const struct value *v, uint64_t size, size_t len);
 /* The next record, cleared. */
 struct seal_record *batch_record(struct batch *b, enum seal_record_kind kind);
-/* One more two-argument command among `more`; 0 or -ENOMEM. */
-int batch_more(struct batch *b, const char *word, const struct bytes *first, const struct bytes *second);
-/* Bytes of the whole batch, and the batch itself, numbered SEQ, at P; returns the end. */
+/* One more command among `more`, which copies it; likewise one of two arguments.  0 or -ENOMEM. */
+int batch_more_args(struct batch *b, const struct resp_arg *argv, size_t argc);
+int batch_more(struct batch *b, const char *word, const char *first, size_t first_len, const char *second, size_t second_len);
+/* Bytes of the whole batch, and the batch itself, numbered SEQ, at P; returns the end.  Its seal covers the STAMP_LEN bytes before P too. */
 size_t batch_size(const struct batch *b);
-char *batch_write(const struct batch *b, char *p, uint64_t seq);
+char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq);
 /* Into the journal, with the next sequence number; frees `more`.  *RET: the position behind it.  0 or -ENOMEM. */
 int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret);
 

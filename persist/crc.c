@@ -183,3 +183,21 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 #endif
 	return ~crc32c_by_table(~crc, data, len);
 }
+
+/* A wrong bit that N bits follow changes the checksum by x^n times the polynomial of a last wrong bit, which is P itself: DIFF is divided by
+ * x until that comes out. */
+bool crc64_find_bit(uint64_t diff, size_t len, size_t *ret_at, unsigned *ret_bit)
+{
+	uint64_t v = diff;
+	size_t behind;
+
+	for (behind = 0; behind < len * 8; behind++) {
+		if (v == CRC64_POLY) {
+			*ret_at = len - 1 - behind / 8;
+			*ret_bit = 7 - behind % 8;
+			return true;
+		}
+		v = v >> 63 ? (v ^ CRC64_POLY) << 1 | 1 : v << 1;
+	}
+	return false;
+}

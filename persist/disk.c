@@ -3,11 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { DISK_FILE_MODE = 0644 };  /* as Redis's files; the umask narrows it */
+enum {
+	DISK_FILE_MODE = 0644,        /* as Redis's files; the umask narrows it */
+	DISK_LARGE = 16 << 20,        /* bytes of a file whose freeing is left to a thread of its own */
+	DISK_NICE = 10,
+};
 
 static const int64_t ns_per_s = 1000000000;
 
@@ -57,6 +64,22 @@ static int disk_fdatasync(void *ctx, int fd)
 	return r < 0 ? -errno : 0;
 }
 
+static int disk_write_out(void *ctx, int fd, uint64_t off, uint64_t len)
+{
+	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	int r;
+
+	(void)ctx;
+	do
+		r = sync_file_range(fd, (off_t)off, (off_t)len, all);
+	while (r < 0 && errno == EINTR);
+	/* What is no disk file has no such range. */
+	if (r < 0 && errno != ESPIPE && errno != ENOSYS && errno != EINVAL && errno != EOPNOTSUPP)
+		return -errno;
+	(void)posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
 static int disk_fsync_dir(void *ctx, int dir_fd)
 {
 	int r;
@@ -74,10 +97,37 @@ static int disk_rename(void *ctx, int dir_fd, const char *from, int to_dir_fd, c
 	return renameat(dir_fd, from, to_dir_fd, to) < 0 ? -errno : 0;
 }
 
+static void *disk_closing(void *arg)
+{
+	setpriority(PRIO_PROCESS, 0, DISK_NICE);
+	close((int)(intptr_t)arg);
+	return NULL;
+}
+
+static void disk_close_elsewhere(int fd)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, disk_closing, (void *)(intptr_t)fd) == 0)
+		pthread_detach(thread);
+	else
+		close(fd);
+}
+
+/* A file is freed in the call that takes the last of its names and descriptors, and a GB keeps a CPU busy for long: nobody who waits for the
+ * caller should wait for that. */
 static int disk_unlink(void *ctx, int dir_fd, const char *name)
 {
+	struct stat st;
+	int r, fd = -1;
+
 	(void)ctx;
-	return unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size > DISK_LARGE)
+		fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	r = unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
+	if (fd >= 0)
+		disk_close_elsewhere(fd);
+	return r;
 }
 
 /* After EINTR the descriptor is closed all the same: a second close could hit another thread's. */
@@ -114,6 +164,7 @@ const struct disk *disk_real(void)
 		.write = disk_write,
 		.truncate = disk_truncate,
 		.fdatasync = disk_fdatasync,
+		.write_out = disk_write_out,
 		.fsync_dir = disk_fsync_dir,
 		.rename = disk_rename,
 		.unlink = disk_unlink,

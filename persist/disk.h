@@ -17,8 +17,12 @@ struct disk {
 	ssize_t (*write)(void *ctx, int fd, const void *data, size_t len);
 	int (*truncate)(void *ctx, int fd, uint64_t size);
 	int (*fdatasync)(void *ctx, int fd);
+	/* Writes these bytes of the file out and drops them from the page cache.  No promise: that is fdatasync's.  An error may be told
+	 * here and not again. */
+	int (*write_out)(void *ctx, int fd, uint64_t off, uint64_t len);
 	int (*fsync_dir)(void *ctx, int dir_fd);
 	int (*rename)(void *ctx, int dir_fd, const char *from, int to_dir_fd, const char *to);
+	/* The name is gone when it returns; what a large file holds is freed soon after, by a thread of its own. */
 	int (*unlink)(void *ctx, int dir_fd, const char *name);
 	int (*close)(void *ctx, int fd);
 	int64_t (*now_ns)(void *ctx);          /* CLOCK_REALTIME */

@@ -1,56 +1,91 @@
 /* encode.c -- see encode.h. */
-#include "persist/encode.h"
-#include "persist/batch.h"
+#include "persist/encode_kind.h"
+#include "store/keyname.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* No key can begin with '/': where Redis parks what changes places. */
-static const char swap_key[] = "/.kvfs-swap";
 
 void encode_init(struct encoder *e, struct keyspace *ks, struct journal *j, uint64_t lineage, uint64_t last_seq)
 {
 	*e = (struct encoder){ .ks = ks, .journal = j, .lineage = lineage, .seq = last_seq };
 }
 
+void encode_place_fini(struct encode_place *p)
+{
+	bytes_fini(&p->path);
+	bytes_fini(&p->room);
+}
+
 void encode_fini(struct encoder *e)
 {
-	bytes_fini(&e->key);
-	bytes_fini(&e->other_key);
-	bytes_fini(&e->records);
+	encode_place_fini(&e->place);
+	encode_place_fini(&e->other);
+	encode_place_fini(&e->source);
+	bytes_fini(&e->number);
 }
 
 /* ---- keys ---- */
 
-/* The key of ID, followed by "/NAME" when NAME is given. */
-static int get_key(struct encoder *e, struct bytes *out, uint64_t id, const char *name, size_t name_len)
+/* The key of P's path. */
+int encode_find_key(struct encode_place *p)
+{
+	enum keyname_kind kind;
+
+	p->room.len = 0;
+	if (bytes_reserve(&p->room, p->path.len) < 0)
+		return -ENOMEM;
+	int err = keyname_to_key(p->path.data, p->path.len, p->room.data, &p->key_len, &kind);
+	if (err)
+		return err;
+	p->key = p->room.data;
+	p->escaped = p->key_len != p->path.len;    /* an escaped name is longer than what it stands for */
+	p->beside = kind == KEYNAME_BESIDE;
+	return 0;
+}
+
+/* The place of ID, or of NAME in it when NAME is given, for batch B. */
+int encode_get_place(struct encoder *e, struct batch *b, struct encode_place *p, uint64_t id, const char *name, size_t name_len)
 {
 	int64_t len = keyspace_key_len_locked(e->ks, id);
 	size_t got;
 
 	assert(len >= 0);
-	out->len = 0;
-	if (bytes_reserve(out, (size_t)len + name_len + 1) < 0)
+	p->path.len = 0;
+	if (bytes_reserve(&p->path, (size_t)len + name_len + 1) < 0)
 		return -ENOMEM;
-	keyspace_key_locked(e->ks, id, out->data, (size_t)len, &got);
-	out->len = got;
-	if (!name)
-		return 0;
-	if (got)
-		out->data[out->len++] = '/';
-	memcpy(out->data + out->len, name, name_len);
-	out->len += name_len;
+	keyspace_key_locked(e->ks, id, p->path.data, (size_t)len, &got);
+	p->path.len = got;
+	if (name) {
+		if (got)
+			p->path.data[p->path.len++] = '/';
+		memcpy(p->path.data + p->path.len, name, name_len);
+		p->path.len += name_len;
+	}
+	p->key = p->path.data;
+	p->key_len = p->path.len;
+	p->escaped = p->beside = false;
+	if (p->path.len && (keyspace_escaped_locked(e->ks) || (name && keyname_is_escaped(name, name_len)))) {
+		int err = encode_find_key(p);
+		if (err)
+			return err;
+	}
+	if (p->escaped)
+		b->flags |= SEAL_ESCAPED;
 	return 0;
 }
 
-static void path_is(struct seal_record *r, const struct bytes *key)
+void encode_key_arg(struct batch *b, const struct encode_place *p)
 {
-	r->path = key->data;
-	r->path_len = key->len;
+	batch_arg(b, p->key, p->key_len);
+}
+
+void encode_path_is(struct seal_record *r, const struct encode_place *p)
+{
+	r->path = p->path.data;
+	r->path_len = p->path.len;
 }
 
 /* ---- what is held back ---- */
@@ -69,22 +104,24 @@ static void drop_held(struct encoder *e, struct held *h)
 	memmove(h, h + 1, (size_t)(&e->held[e->held_count] - h) * sizeof *h);
 }
 
-/* The attributes that a new file needs and a SET does not give. */
-static void add_new_attributes(struct batch *b, const struct attr *a)
+/* The attributes that a new file needs and a SET does not give; and which of the names of its key it has. */
+void encode_new_attributes(struct encoder *e, struct batch *b, const struct attr *a)
 {
 	struct seal_record *r = batch_record(b, SEAL_ATTR);
 
 	r->path_is_key = true;
 	r->attr = (struct attr_change){ .mask = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = a->mode & 07777, .uid = a->uid, .gid = a->gid };
-	if (a->atime_ns != b->time_ns) {
+	if (a->atime_ns != keyspace_atime_at(b->time_ns)) {
 		r->attr.mask |= ATTR_ATIME;
 		r->attr.atime_ns = a->atime_ns;
 	}
+	if (e->place.beside)
+		batch_record(b, SEAL_BESIDE)->path_is_key = true;
 }
 
 /* A new name changed the times of its directory when it came, and others may have changed them since: says what they are now, unless the
  * replay of this batch gives them anyway. */
-static int add_parent_time(struct encoder *e, struct batch *b, uint64_t parent)
+int encode_parent_time(struct encoder *e, struct batch *b, uint64_t parent)
 {
 	struct attr a;
 
@@ -96,18 +133,18 @@ static int add_parent_time(struct encoder *e, struct batch *b, uint64_t parent)
 		r->number = (uint64_t)a.mtime_ns;
 		return 0;
 	}
-	int err = get_key(e, &e->other_key, parent, NULL, 0);
+	int err = encode_get_place(e, b, &e->other, parent, NULL, 0);
 	if (err)
 		return err;
 	struct seal_record *r = batch_record(b, SEAL_ATTR);
-	path_is(r, &e->other_key);
+	encode_path_is(r, &e->other);
 	r->attr = (struct attr_change){ .mask = ATTR_MTIME | ATTR_CTIME, .mtime_ns = a.mtime_ns, .ctime_ns = a.ctime_ns };
 	return 0;
 }
 
 static int flush_one(struct encoder *e, struct held *h)
 {
-	struct batch b = { 0 };
+	struct batch b;
 	struct attr a;
 	uint64_t end;
 
@@ -116,19 +153,24 @@ static int flush_one(struct encoder *e, struct held *h)
 		drop_held(e, h);     /* gone with its last name: nothing to say */
 		return 0;
 	}
-	b.time_ns = a.ctime_ns;      /* of the last cut, which may be later than since_ns */
-	err = get_key(e, &e->key, h->id, NULL, 0);
+	batch_begin(&b, a.ctime_ns);     /* of the last cut, which may be later than since_ns */
+	err = encode_get_place(e, &b, &e->place, h->id, NULL, 0);
 	if (err)
 		return err;
 	batch_command(&b, "SET");
-	batch_arg(&b, e->key.data, e->key.len);
+	encode_key_arg(&b, &e->place);
 	batch_arg(&b, "", 0);
 	if (h->created) {
-		add_new_attributes(&b, &a);
-		err = add_parent_time(e, &b, h->parent);
+		encode_new_attributes(e, &b, &a);
+		err = encode_parent_time(e, &b, h->parent);
 	}
-	if (!err)
-		err = batch_emit(e, &b, &end);
+	if (!err && a.nlink > 1)
+		err = encode_further_names(e, &b, &a);
+	if (err) {
+		bytes_fini(&b.more);
+		return err;
+	}
+	err = batch_emit(e, &b, &end);
 	if (!err)
 		drop_held(e, h);
 	return err;
@@ -173,217 +215,6 @@ static int hold(struct encoder *e, const struct mutation *m, bool created)
 	return 0;
 }
 
-/* ---- one kind of mutation each ---- */
-
-static int encode_create(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	const struct attr *a = &m->node;
-
-	int err = get_key(e, &e->key, m->parent, m->name, m->name_len);
-	if (err)
-		return err;
-	if (S_ISREG(a->mode)) {
-		batch_command(b, "SET");
-		batch_arg(b, e->key.data, e->key.len);
-		batch_arg(b, "", 0);
-		add_new_attributes(b, a);
-		return 0;
-	}
-	struct seal_record *r = batch_record(b, S_ISDIR(a->mode) ? SEAL_MKDIR : SEAL_SYMLINK);
-	path_is(r, &e->key);
-	r->attr = (struct attr_change){ .mask = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = a->mode & 07777, .uid = a->uid, .gid = a->gid };
-	r->to = m->target;
-	r->to_len = m->target_len;
-	return 0;
-}
-
-/* The write that a held-back create or cut was waiting for: one SET. */
-static int encode_merged_write(struct encoder *e, struct mutation *m, struct batch *b, struct held *h)
-{
-	batch_command(b, "SET");
-	batch_arg(b, e->key.data, e->key.len);
-	batch_arg(b, m->data, m->len);
-	if (!h->created)
-		return 0;
-	add_new_attributes(b, &m->node);
-	return add_parent_time(e, b, h->parent);
-}
-
-static int encode_write(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	static const char zero = 0;
-
-	if (m->off == m->old_size) {
-		batch_command(b, "APPEND");
-		batch_arg(b, e->key.data, e->key.len);
-	} else {
-		/* SETRANGE pads with zeros as a write beyond the end does. */
-		e->records.len = 0;
-		int err = bytes_addf(&e->records, "%" PRIu64, m->off);
-		if (err)
-			return err;
-		batch_command(b, "SETRANGE");
-		batch_arg(b, e->key.data, e->key.len);
-		batch_arg(b, e->records.data, e->records.len);
-	}
-	batch_arg(b, m->len ? m->data : &zero, m->len);
-	return 0;
-}
-
-static void add_changed_attributes(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	const struct attr *a = &m->node;
-	struct seal_record *r = batch_record(b, SEAL_ATTR);
-
-	path_is(r, &e->key);
-	r->attr = (struct attr_change){ .mask = (m->change->mask & ~(unsigned)ATTR_SIZE) | ATTR_CTIME,
-		                        .mode = a->mode & 07777, .uid = a->uid, .gid = a->gid,
-		                        .atime_ns = a->atime_ns, .mtime_ns = a->mtime_ns, .ctime_ns = a->ctime_ns };
-}
-
-static int encode_resize(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	uint64_t size = m->node.size;
-
-	if (size == 0) {
-		batch_command(b, "SET");
-		batch_arg(b, e->key.data, e->key.len);
-		batch_arg(b, "", 0);
-		return 0;
-	}
-	b->flags |= SEAL_RECORDS_ONLY;
-	struct seal_record *r = batch_record(b, SEAL_RESIZE);
-	path_is(r, &e->key);
-	r->number = size;
-	if (size < m->old_size) {
-		batch_command(b, "SET");
-		batch_arg(b, e->key.data, e->key.len);
-		batch_arg_value(b, keyspace_value_locked(e->ks, m->id), m->old_size, size);
-		batch_arg(b, "KEEPTTL", 7);
-	} else if (size > m->old_size) {
-		e->records.len = 0;
-		int err = bytes_addf(&e->records, "%" PRIu64, size - 1);
-		if (err)
-			return err;
-		batch_command(b, "SETRANGE");
-		batch_arg(b, e->key.data, e->key.len);
-		batch_arg(b, e->records.data, e->records.len);
-		batch_arg(b, "\0", 1);
-	}
-	return 0;
-}
-
-static int encode_setattr(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	if (m->change->mask & ATTR_SIZE) {
-		int err = encode_resize(e, m, b);
-		if (err)
-			return err;
-	}
-	add_changed_attributes(e, m, b);
-	return 0;
-}
-
-static int encode_remove(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	int err = get_key(e, &e->key, m->parent, m->name, m->name_len);
-	if (err)
-		return err;
-	if (S_ISREG(m->node.mode)) {
-		batch_command(b, "DEL");
-		batch_arg(b, e->key.data, e->key.len);
-	} else {
-		path_is(batch_record(b, SEAL_REMOVE), &e->key);
-	}
-	return 0;
-}
-
-static int encode_expire(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	batch_command(b, m->expire_at_ms ? "PEXPIREAT" : "PERSIST");
-	batch_arg(b, e->key.data, e->key.len);
-	if (!m->expire_at_ms)
-		return 0;
-	e->records.len = 0;
-	int err = bytes_addf(&e->records, "%" PRId64, m->expire_at_ms);
-	batch_arg(b, e->records.data, e->records.len);
-	return err;
-}
-
-/* ---- renames ---- */
-
-/* RENAME of each value at or below a node: from FROM/suffix to TO/suffix. */
-struct rename_walk {
-	struct batch *b;
-	struct bytes *from, *to;
-	size_t from_len, to_len;
-};
-
-static int rename_one(void *ctx, const char *suffix, size_t len, const struct attr *a)
-{
-	struct rename_walk *w = ctx;
-
-	if (!S_ISREG(a->mode))
-		return 0;
-	w->from->len = w->from_len;
-	w->to->len = w->to_len;
-	if (bytes_add(w->from, "/", 1) < 0 || bytes_add(w->from, suffix, len) < 0 || bytes_add(w->to, "/", 1) < 0 ||
-	    bytes_add(w->to, suffix, len) < 0)
-		return -ENOMEM;
-	return batch_more(w->b, "RENAME", w->from, w->to);
-}
-
-static int rename_all(struct encoder *e, struct batch *b, uint64_t id, const struct attr *a, struct bytes *from, struct bytes *to)
-{
-	struct rename_walk w = { .b = b, .from = from, .to = to, .from_len = from->len, .to_len = to->len };
-	int err = 0;
-
-	if (S_ISREG(a->mode))
-		err = batch_more(b, "RENAME", from, to);
-	else if (S_ISDIR(a->mode))
-		err = keyspace_walk_locked(e->ks, id, rename_one, &w);
-	from->len = w.from_len;
-	to->len = w.to_len;
-	return err;
-}
-
-static int encode_rename(struct encoder *e, struct mutation *m, struct batch *b)
-{
-	bool swap = m->kind == MUTATION_SWAP;
-	struct bytes parked = { 0 };
-
-	int err = get_key(e, &e->key, m->parent, m->name, m->name_len);
-	if (!err)
-		err = get_key(e, &e->other_key, m->new_parent, m->new_name, m->new_name_len);
-	if (err)
-		return err;
-	b->flags |= SEAL_RECORDS_ONLY;
-	if (swap) {
-		err = bytes_add(&parked, swap_key, sizeof swap_key - 1);
-		if (!err)
-			err = rename_all(e, b, m->id, &m->node, &e->key, &parked);
-		if (!err)
-			err = rename_all(e, b, m->replaced, &m->other, &e->other_key, &e->key);
-		if (!err)
-			err = rename_all(e, b, m->id, &m->node, &parked, &e->other_key);
-		bytes_fini(&parked);
-	} else {
-		if (m->replaced && S_ISREG(m->other.mode) && !S_ISREG(m->node.mode)) {
-			batch_command(b, "DEL");
-			batch_arg(b, e->other_key.data, e->other_key.len);
-		}
-		err = rename_all(e, b, m->id, &m->node, &e->key, &e->other_key);
-	}
-	if (err)
-		return err;
-	struct seal_record *r = batch_record(b, SEAL_RENAME);
-	path_is(r, &e->key);
-	r->to = e->other_key.data;
-	r->to_len = e->other_key.len;
-	r->flags = swap ? RENAME_SWAP : 0;
-	return 0;
-}
-
 /* ---- all together ---- */
 
 static bool is_plain_cut(const struct mutation *m)
@@ -406,10 +237,17 @@ static int flush_before(struct encoder *e, const struct mutation *m)
 	return err;
 }
 
+/* Of ID alone, wherever it is. */
+static bool is_of_node(const struct mutation *m)
+{
+	return m->kind == MUTATION_WRITE || m->kind == MUTATION_SETATTR || m->kind == MUTATION_EXPIRE || m->kind == MUTATION_XATTR ||
+	       m->kind == MUTATION_ZERO || m->kind == MUTATION_COPY;
+}
+
 static int encode_kind(struct encoder *e, struct mutation *m, struct batch *b, struct held *merge)
 {
-	if (m->kind == MUTATION_WRITE || m->kind == MUTATION_SETATTR || m->kind == MUTATION_EXPIRE) {
-		int err = get_key(e, &e->key, m->id, NULL, 0);
+	if (is_of_node(m)) {
+		int err = encode_get_place(e, b, &e->place, m->id, NULL, 0);
 		if (err)
 			return err;
 	}
@@ -420,6 +258,12 @@ static int encode_kind(struct encoder *e, struct mutation *m, struct batch *b, s
 		return merge ? encode_merged_write(e, m, b, merge) : encode_write(e, m, b);
 	case MUTATION_SETATTR:
 		return encode_setattr(e, m, b);
+	case MUTATION_LINK:
+		return encode_link(e, m, b);
+	case MUTATION_ZERO:
+		return encode_zero(e, m, b);
+	case MUTATION_COPY:
+		return encode_copy(e, m, b);
 	case MUTATION_REMOVE:
 	case MUTATION_EXPIRED:
 		return encode_remove(e, m, b);
@@ -428,13 +272,15 @@ static int encode_kind(struct encoder *e, struct mutation *m, struct batch *b, s
 		return encode_rename(e, m, b);
 	case MUTATION_EXPIRE:
 		return encode_expire(e, m, b);
+	case MUTATION_XATTR:
+		return encode_xattr(e, m, b);
 	}
 	return -EINVAL;
 }
 
 int encode_mutation(struct encoder *e, struct mutation *m)
 {
-	struct batch b = { .time_ns = m->now_ns };
+	struct batch b;
 	struct held *merge = NULL;
 	uint64_t end;
 	int err;
@@ -442,9 +288,10 @@ int encode_mutation(struct encoder *e, struct mutation *m)
 	m->seq = 0;
 	if (!m->has_name)
 		return 0;
+	batch_begin(&b, m->now_ns);
 	if (m->kind == MUTATION_WRITE && m->off == 0 && m->old_size == 0)
 		merge = find_held(e, m->id);
-	if (e->hold && m->kind == MUTATION_CREATE && S_ISREG(m->node.mode))
+	if (e->hold && m->kind == MUTATION_CREATE && S_ISREG(m->node.mode) && !m->xattrs)
 		return hold(e, m, true);
 	if (e->hold && is_plain_cut(m))
 		return hold(e, m, false);
@@ -454,6 +301,8 @@ int encode_mutation(struct encoder *e, struct mutation *m)
 			return err;
 	}
 	err = encode_kind(e, m, &b, merge);
+	if (!err && is_of_node(m) && m->node.nlink > 1)
+		err = encode_further_names(e, &b, &m->node);
 	if (err) {
 		bytes_fini(&b.more);
 		return err;
@@ -472,8 +321,12 @@ int encode_open(struct encoder *e, int64_t now_ns)
 	struct batch b = { .time_ns = now_ns, .flags = SEAL_OPEN };
 	uint64_t end;
 
+	e->number.len = 0;
+	int err = bytes_addf(&e->number, "%" PRIu64, e->db);
+	if (err)
+		return err;
 	batch_command(&b, "SELECT");
-	batch_arg(&b, "0", 1);
+	batch_arg(&b, e->number.data, e->number.len);
 	struct seal_record *r = batch_record(&b, SEAL_LINEAGE);
 	r->path = "";
 	r->number = e->lineage;

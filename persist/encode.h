@@ -15,6 +15,7 @@
 enum {
 	HELD_MAX = 64,
 	HOLD_NS = 100 * 1000 * 1000,
+	ENCODE_DIGITS = 3,
 };
 
 struct held {
@@ -23,18 +24,31 @@ struct held {
 	int64_t since_ns;           /* time of the first operation held back */
 };
 
+/* Where something is, and its key: commands say keys, records say paths. */
+struct encode_place {
+	struct bytes path;
+	struct bytes room;          /* of the key, where that is another one */
+	const char *key;            /* in one of these */
+	size_t key_len;
+	bool escaped;               /* the path is not the key (keyname.h) */
+	bool beside;                /* it is the second name of a value */
+};
+
 /*  C constant   S keyspace lock  */
 struct encoder {
 	struct keyspace *ks;        /* C */
 	struct journal *journal;    /* C */
 	uint64_t lineage;           /* C */
+	uint64_t db;                /* C of Redis's databases */
 	uint64_t seq;               /* S: of the last batch */
 	bool hold;                  /* S: policy allows holding back */
 	bool timestamps;            /* S: aof-timestamp-enabled */
 	int64_t last_timestamp_s;   /* S */
 	int held_count;             /* S */
 	struct held held[HELD_MAX]; /* S: in the order of time */
-	struct bytes key, other_key, records;  /* S: reused from batch to batch */
+	struct encode_place place, other, source;  /* S: reused from batch to batch, as */
+	struct bytes number;               /* S */
+	char digits[ENCODE_DIGITS][24];    /* S */
 };
 
 void encode_init(struct encoder *e, struct keyspace *ks, struct journal *j, uint64_t lineage, uint64_t last_seq);

@@ -21,6 +21,7 @@ struct header {
 	uint64_t size;
 	uint64_t lineage;
 	_Atomic uint64_t tail, head;    /* bytes since the ring was reset */
+	_Atomic uint64_t unsure;        /* 1: a sync of the log failed */
 };
 
 enum { HEADER_SIZE = 4096 };
@@ -38,8 +39,12 @@ struct journal {
 	uint64_t size;                  /* C; 0 without a ring */
 	int dir_fd;                     /* C of the journal's directory; -1 */
 	char name[64];                  /* C */
-	size_t leftover;                /* bytes found at open; 0 after reset */
+	dev_t dev;                      /* C of the ring's file */
+	ino_t ino;                      /* C */
+	_Atomic bool removed;           /* a, by L: nobody will find it */
+	size_t leftover;                /* L bytes found at open; 0 after reset */
 	uint64_t leftover_lineage;
+	bool left_unsure;               /* L found at open; false after reset */
 	_Atomic uint64_t published;     /* a, written under S */
 	_Atomic uint64_t consumed;      /* a, written by L */
 	_Atomic bool overflowing;       /* a, set under S and J, cleared by L under J */
@@ -105,6 +110,7 @@ static void find_leftover(struct journal *j)
 		return;
 	j->leftover = head - tail;
 	j->leftover_lineage = h->lineage;
+	j->left_unsure = atomic_load(&h->unsure);
 }
 
 static int open_ring(struct journal *j, const char *journal_dir, int dir_fd, struct error *why)
@@ -122,7 +128,9 @@ static int open_ring(struct journal *j, const char *journal_dir, int dir_fd, str
 	int fd = open_file(j, &old, why);
 	if (fd < 0)
 		return fd;
-	int err = map_file(j, fd);
+	int err = fstat(fd, &st) < 0 ? -errno : map_file(j, fd);
+	j->dev = st.st_dev;
+	j->ino = st.st_ino;
 	close(fd);
 	if (err)
 		return error_set(why, err, "%s can't be mapped", j->name);
@@ -141,7 +149,8 @@ int journal_open(const char *journal_dir, int dir_fd, struct error *ret_why, str
 	pthread_mutex_init(&j->lock, NULL);
 	if (journal_dir[0] && open_ring(j, journal_dir, dir_fd, ret_why) < 0)
 		error_prepend(ret_why, 0, "journal-dir %s", journal_dir);
-	atomic_store(&j->overflowing, j->size == 0);
+	/* What a dead daemon left stays in the ring until somebody resets it. */
+	atomic_store(&j->overflowing, j->size == 0 || j->leftover || j->left_unsure);
 	*ret = j;
 	return 0;
 }
@@ -156,16 +165,33 @@ const char *journal_leftover(const struct journal *j, size_t *ret_len, uint64_t 
 void journal_reset(struct journal *j, uint64_t lineage)
 {
 	j->leftover = 0;
+	j->left_unsure = false;
 	if (!j->header)
 		return;
 	/* Died in between: no magic, nothing left. */
 	memset(j->header->magic, 0, sizeof j->header->magic);
+	atomic_store(&j->header->unsure, 0);
 	atomic_store(&j->header->tail, 0);
 	atomic_store(&j->header->head, 0);
 	j->header->size = j->size;
 	j->header->lineage = lineage;
 	atomic_thread_fence(memory_order_seq_cst);
 	memcpy(j->header->magic, magic, sizeof magic);
+	pthread_mutex_lock(&j->lock);
+	if (!j->first)
+		atomic_store_explicit(&j->overflowing, false, memory_order_release);
+	pthread_mutex_unlock(&j->lock);
+}
+
+void journal_set_unsure(struct journal *j, bool unsure)
+{
+	if (j->header)
+		atomic_store(&j->header->unsure, unsure);
+}
+
+bool journal_left_unsure(const struct journal *j)
+{
+	return j->left_unsure;
 }
 
 void journal_close(struct journal *j, bool remove)
@@ -173,8 +199,9 @@ void journal_close(struct journal *j, bool remove)
 	if (!j)
 		return;
 	if (j->header) {
+		bool keep = j->leftover || atomic_load(&j->header->unsure);
 		munmap(j->header, HEADER_SIZE + 2 * (size_t)JOURNAL_SIZE);
-		if (remove)
+		if (remove && !keep && !atomic_load(&j->removed))
 			unlinkat(j->dir_fd, j->name, 0);
 	}
 	if (j->dir_fd >= 0)
@@ -252,7 +279,7 @@ uint64_t journal_kept(const struct journal *j)
 {
 	/* While it overflows, what the ring still holds is kept too, but nobody needs to know it exactly. */
 	uint64_t published = atomic_load(&j->published);
-	return atomic_load(&j->overflowing) ? atomic_load(&j->consumed) : published;
+	return atomic_load(&j->overflowing) || atomic_load(&j->removed) ? atomic_load(&j->consumed) : published;
 }
 
 uint64_t journal_ring_size(const struct journal *j)
@@ -260,11 +287,28 @@ uint64_t journal_ring_size(const struct journal *j)
 	return j->size;
 }
 
+const char *journal_name(const struct journal *j)
+{
+	return j->name;
+}
+
+bool journal_still_there(struct journal *j)
+{
+	struct stat st;
+
+	if (!j->header || atomic_load(&j->removed))
+		return true;
+	if (fstatat(j->dir_fd, j->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? errno != ENOENT : st.st_dev == j->dev && st.st_ino == j->ino)
+		return true;
+	atomic_store(&j->removed, true);
+	return false;
+}
+
 /* ---- reading ---- */
 
 static size_t ring_filled(const struct journal *j)
 {
-	if (!j->header)
+	if (!j->header || j->leftover)
 		return 0;
 	return atomic_load_explicit(&j->header->head, memory_order_acquire) - atomic_load_explicit(&j->header->tail, memory_order_relaxed);
 }
@@ -302,7 +346,7 @@ static void consume_block(struct journal *j, size_t len)
 	if (!j->first) {
 		j->last = &j->first;
 		/* Empty here, and empty the ring is: the writer may use it again. */
-		if (j->size)
+		if (j->size && !j->leftover && !j->left_unsure)
 			atomic_store_explicit(&j->overflowing, false, memory_order_release);
 	}
 	pthread_mutex_unlock(&j->lock);

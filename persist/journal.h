@@ -3,7 +3,7 @@
  * One writer (whoever holds S) and one reader (the log thread) share a ring of memory that outlives the daemon: a file on a tmpfs, mapped
  * twice in a row so that a batch is contiguous wherever it begins.
  *
- *      shared file    [header 4096: magic, size, lineage, tail, head][ring .........]
+ *      shared file    [header 4096: magic, size, lineage, tail, head, unsure][ring .........]
  *      mapped         [header][ring .........][the same ring .........]
  *      positions      tail <= head <= tail + size; the log file has all before tail
  *
@@ -33,9 +33,15 @@ enum { JOURNAL_SIZE = 4 << 20 };
 int journal_open(const char *journal_dir, int dir_fd, struct error *ret_why, struct journal **ret);
 /* The bytes a dead daemon left and by which keyspace; borrowed until journal_reset().  Length 0: none. */
 const char *journal_leftover(const struct journal *j, size_t *ret_len, uint64_t *ret_lineage);
-/* Starts empty for this keyspace. */
+/* The ring starts empty, for this keyspace; until then what is left of the last one stays in it, and batches take the way of the overflow.
+ * By the log thread, with S held or before there is a writer. */
 void journal_reset(struct journal *j, uint64_t lineage);
-/* REMOVE: the log file has everything, the ring goes away. */
+/* A note for the next daemon: a sync of the log failed, so that what can be read of it may not be on disk (a power cut forgets the note, and what
+ * was not on disk with it).  By the log thread. */
+void journal_set_unsure(struct journal *j, bool unsure);
+/* Whether a dead daemon left that note; until journal_reset(). */
+bool journal_left_unsure(const struct journal *j);
+/* REMOVE: the log file has everything, the ring goes away (not with a leftover or a note in it). */
 void journal_close(struct journal *j, bool remove);
 
 /* Room for LEN bytes, NULL without memory.  Nothing is visible before commit; a reserve without commit is forgotten by the next. */
@@ -47,6 +53,10 @@ uint64_t journal_published(const struct journal *j);   /* behind the last batch 
 uint64_t journal_kept(const struct journal *j);        /* all before it survives the daemon's death */
 uint64_t journal_consumed(const struct journal *j);    /* all before it was consumed */
 uint64_t journal_ring_size(const struct journal *j);
+const char *journal_name(const struct journal *j);     /* of the ring's file; borrowed */
+/* By the log thread: looks whether the ring's file is still where the next daemon would find it.  False, once, when somebody has removed it:
+ * from then on nothing in the ring is kept. */
+bool journal_still_there(struct journal *j);
 
 /* Bytes next to be written, contiguous, up to position LIMIT at most; 0: none.  Borrowed until consumed. */
 size_t journal_peek(struct journal *j, uint64_t limit, const char **ret);

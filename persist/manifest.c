@@ -1,11 +1,13 @@
 /* manifest.c -- see manifest.h. */
 #include "persist/manifest.h"
 
+#include "persist/crc.h"
+#include "persist/format.h"
 #include "persist/resp_inline.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +15,8 @@
 enum {
 	WORDS_MIN = 6,      /* three pairs */
 	QUOTE_SHOWN = 128,
+	SUM_DIGITS = 8,
+	SUM_SIZE = sizeof(MANIFEST_SUM) - 1 + SUM_DIGITS + 1,
 };
 
 /* ---- the struct ---- */
@@ -108,6 +112,36 @@ int manifest_clone(const struct manifest *m, struct manifest *ret)
 	return 0;
 }
 
+/* ---- the checksum ---- */
+
+/* The line that stands before TEXT, SUM_SIZE bytes. */
+static void sum_line(const char *text, size_t len, char *ret)
+{
+	char line[SUM_SIZE + 1];
+
+	snprintf(line, sizeof(line), "%s%08" PRIx32 "\n", MANIFEST_SUM, crc32c(0, text, len));
+	memcpy(ret, line, SUM_SIZE);
+}
+
+/* Whether LINE, a comment, is our checksum or was once: one damaged bit leaves one of its words. */
+static bool is_sum(const char *line, size_t len)
+{
+	return memmem(line, len, "kvfs", 4) || memmem(line, len, "crc32c", 6);
+}
+
+/* LINE begins the text, which ends at END. */
+static int check_sum(const char *line, size_t len, const char *end, struct error *e)
+{
+	char want[SUM_SIZE];
+
+	if (len != SUM_SIZE || memcmp(line, MANIFEST_SUM, SUM_SIZE - SUM_DIGITS - 1) != 0)
+		return error_set(e, -EBADMSG, "the line with the checksum is damaged (kvfs-ctl check DIR tells more)");
+	sum_line(line + len, (size_t)(end - line) - len, want);
+	if (memcmp(line, want, SUM_SIZE) != 0)
+		return error_set(e, -EBADMSG, "the checksum does not match: a byte of the manifest is damaged (kvfs-ctl check DIR tells more)");
+	return 0;
+}
+
 /* ---- writing ---- */
 
 static bool needs_quotes(const char *name)
@@ -157,8 +191,10 @@ int manifest_format(const struct manifest *m, struct bytes *out)
 {
 	static const enum manifest_type order[] = {MANIFEST_BASE, MANIFEST_HISTORY, MANIFEST_INCR};
 	size_t i, k, start = out->len;
-	int r = 0;
+	int r = bytes_reserve(out, SUM_SIZE);
 
+	if (r == 0)
+		out->len += SUM_SIZE;
 	for (k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
 		for (i = 0; i < m->count && r == 0; i++) {
 			if (m->file[i].type == order[k])
@@ -167,6 +203,8 @@ int manifest_format(const struct manifest *m, struct bytes *out)
 	}
 	if (r < 0)
 		out->len = start;
+	else
+		sum_line(out->data + start + SUM_SIZE, out->len - start - SUM_SIZE, out->data + start);
 	return r;
 }
 
@@ -297,7 +335,7 @@ int manifest_parse(const char *text, size_t len, struct manifest *ret, struct er
 	struct resp_command words = {0};
 	struct manifest m = {0};
 	const char *p = text, *end = text + len;
-	size_t number = 0;
+	size_t number = 0, line_len;
 	int r = 0;
 
 	if (len == 0)
@@ -309,10 +347,16 @@ int manifest_parse(const char *text, size_t len, struct manifest *ret, struct er
 		number++;
 		if (!lf) {
 			r = error_set(e, -EINVAL, "no end of line within %d bytes", MANIFEST_LINE_MAX);
-		} else {
-			r = parse_line(&m, p, (size_t)(lf + 1 - p), &words, e);
-			p = lf + 1;
+			break;
 		}
+		line_len = (size_t)(lf + 1 - p);
+		if (number == 1 && *p == '#' && is_sum(p, line_len)) {
+			m.summed = true;
+			r = check_sum(p, line_len, end, e);
+		} else {
+			r = parse_line(&m, p, line_len, &words, e);
+		}
+		p += line_len;
 	}
 	resp_command_fini(&words);
 	if (r < 0) {

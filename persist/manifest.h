@@ -1,11 +1,14 @@
 /* manifest.h -- which files make up the append-only log.  Grammar and errors: Redis 7 (redis-format.md, "Manifest grammar"): one line a file,
- * "file <name> seq <n> type <b|h|i>\n".  Pure: text to struct and back; writing it durably is aof.c's. */
+ * "file <name> seq <n> type <b|h|i>\n".  Pure: text to struct and back; writing it durably is aof.c's.
+ *
+ * Ours begins with a comment that holds a checksum (format.h), since one flipped bit makes an incr a history, which is unlinked. */
 #ifndef KVFS_PERSIST_MANIFEST_H
 #define KVFS_PERSIST_MANIFEST_H
 
 #include "persist/bytes.h"
 #include "persist/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum manifest_type { MANIFEST_BASE = 'b', MANIFEST_HISTORY = 'h', MANIFEST_INCR = 'i' };
@@ -19,13 +22,14 @@ struct manifest_file {
 struct manifest {
 	struct manifest_file *file;  /* owned, in the order of the text */
 	size_t count, cap;
+	bool summed;                 /* as read: it had our checksum, and that was right */
 };
 
 enum { MANIFEST_LINE_MAX = 1024, MANIFEST_FILES_MAX = 65536 };
 
-/* 0; -EINVAL with line number and reason in E (Redis's rules); -ENOMEM. */
+/* 0; -EINVAL with line number and reason in E (Redis's rules); -EBADMSG: its checksum does not match; -ENOMEM. */
 int manifest_parse(const char *text, size_t len, struct manifest *ret, struct error *e);
-/* Appends the text.  Base, history, incrs, in the order Redis writes. */
+/* Appends the text.  Our checksum; base, history, incrs, in the order Redis writes. */
 int manifest_format(const struct manifest *m, struct bytes *out);
 int manifest_add(struct manifest *m, const char *name, uint64_t seq, enum manifest_type type);
 /* The base or NULL; the last incr or NULL; borrowed. */

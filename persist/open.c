@@ -1,5 +1,7 @@
 /* open.c -- from a data directory to a running engine: lock, recover, take over what a dead daemon left in the journal, open the log. */
 #include "persist/engine.h"
+#include "persist/mapped.h"
+#include "persist/rdb_load.h"
 #include "persist/recover.h"
 #include "persist/replay.h"
 #include "persist/resp.h"
@@ -19,7 +21,7 @@
 
 static int lock_dir(struct persist *p, struct error *e)
 {
-	const char *dir = p->config->dir;
+	const char *dir = p->config.dir;
 
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return error_set(e, -errno, "dir %s: it does not exist and can't be made: %s", dir, strerror(errno));
@@ -53,8 +55,18 @@ static void remove_stale_dumps(struct persist *p)
 
 /* ---- what a dead daemon left in the journal ---- */
 
-/* Offset of the batch after the one numbered LAST_SEQ, and whether it opens a log; LEN: there is none; -EBADMSG: the bytes do not go on
- * from there. */
+/* Behind the "#TS:" lines at AT. */
+static size_t skip_stamp(const char *data, size_t len, size_t at)
+{
+	const char *newline;
+
+	while (at < len && data[at] == '#' && (newline = memchr(data + at, '\n', len - at)))
+		at = (size_t)(newline - data) + 1;
+	return at;
+}
+
+/* Offset of the batch after the one numbered LAST_SEQ, with its stamp, and whether it opens a log; LEN: there is none; -EBADMSG: the
+ * bytes do not go on from there. */
 static int64_t find_next(const char *data, size_t len, uint64_t last_seq, bool *ret_opens)
 {
 	struct resp_limits limits = { .args_max = 1 << 20, .arg_max = UINT32_MAX };
@@ -64,8 +76,7 @@ static int64_t find_next(const char *data, size_t len, uint64_t last_seq, bool *
 	const char *why;
 	size_t at = 0, used, begin = 0;
 
-	while (at < len && data[at] == '#' && memchr(data + at, '\n', len - at))
-		at = (size_t)((const char *)memchr(data + at, '\n', len - at) - data) + 1;
+	at = skip_stamp(data, len, 0);
 	while (at < len && resp_parse(data + at, len - at, &limits, false, &c, &used, &why) == RESP_OK) {
 		struct seal s;
 		at += used;
@@ -81,9 +92,8 @@ static int64_t find_next(const char *data, size_t len, uint64_t last_seq, bool *
 			*ret_opens = s.flags & SEAL_OPEN;
 			break;
 		}
-		while (at < len && data[at] == '#' && memchr(data + at, '\n', len - at))
-			at = (size_t)((const char *)memchr(data + at, '\n', len - at) - data) + 1;
 		begin = at;
+		at = skip_stamp(data, len, at);
 	}
 	if (ret < 0 && at == len && first)
 		ret = (int64_t)len;    /* the log has them all */
@@ -97,17 +107,22 @@ static int replay_leftover(struct persist *p, const char *data, size_t len, bool
 	struct aof_result res = { .continues = true, .last_seq = r->last_seq, .lineage = r->lineage };
 	struct replay replay;
 
-	int err = replay_init(&replay, p->ks, p->config->uid, p->config->gid, p->disk->now_ns(p->disk->ctx));
+	int err = replay_init(&replay, p->ks, p->config.uid, p->config.gid, p->disk->now_ns(p->disk->ctx));
 	if (err)
 		return error_set(e, err, "out of memory");
-	replay.skip_non_strings = p->config->skip_non_strings;
+	replay_mount(&replay, (uint64_t)p->config.db, p->config.skip_other_dbs);
+	replay.skip_non_strings = p->config.skip_non_strings;
 	err = aof_read(data, len, &replay, &res, e);
 	if (!err && (res.torn || res.good != len))
 		err = error_set(e, -EBADMSG, "it ends in the middle of a batch");
+	if (!err)
+		err = replay_finish(&replay, &r->report, e);
 	if (!err && append) {
 		err = aof_append(&p->log, data, len);
-		if (!err)
+		if (!err) {
 			err = aof_sync(&p->log);
+			journal_set_unsure(p->journal, err < 0);
+		}
 		if (err)
 			error_set(e, err, "the log can't be written: %s", strerror(-err));
 	}
@@ -120,7 +135,8 @@ static int replay_leftover(struct persist *p, const char *data, size_t len, bool
 }
 
 /* Batches that were acknowledged and had not reached the file: they are applied and appended to it.  They can't be where a Redis has
- * written since, for batches begin with OPEN: then *RET_NEW_BASE asks for a base that holds everything. */
+ * written since, for batches begin with OPEN, nor behind what a failed sync may have left in the page cache only: then *RET_NEW_BASE asks for
+ * a base that holds everything. */
 static int take_leftover(struct persist *p, struct recovery *r, bool *ret_new_base, struct error *e)
 {
 	uint64_t lineage;
@@ -128,6 +144,11 @@ static int take_leftover(struct persist *p, struct recovery *r, bool *ret_new_ba
 	size_t len;
 	const char *data = journal_leftover(p->journal, &len, &lineage);
 
+	if (journal_left_unsure(p->journal) && lineage == r->lineage) {
+		*ret_new_base = true;
+		engine_log(p, PERSIST_WARNING, "the last daemon could not sync its log, and what can be read of it may not be on disk: a new base and a "
+		           "new log are written");
+	}
 	if (!len)
 		return 0;
 	if (lineage != r->lineage) {
@@ -142,7 +163,10 @@ static int take_leftover(struct persist *p, struct recovery *r, bool *ret_new_ba
 	}
 	if ((size_t)at == len)
 		return 0;
-	*ret_new_base = !r->sealed && !opens;
+	if (!opens && r->db != (uint64_t)p->config.db)
+		return error_set(e, -EINVAL, "the daemon that died had mounted database %llu, and left changes of it that are not in the log yet: "
+		                 "mount it once with db=%llu", (unsigned long long)r->db, (unsigned long long)r->db);
+	*ret_new_base = *ret_new_base || (!r->sealed && !opens);
 	int err = replay_leftover(p, data + at, len - (size_t)at, !*ret_new_base, r, e);
 	if (!err)
 		engine_log(p, PERSIST_INFO, "%zu bytes of changes that the last daemon had acknowledged but not written were recovered",
@@ -162,16 +186,72 @@ static uint64_t random_lineage(void)
 	return x;
 }
 
+static int load_newer_dump(struct persist *p, struct recovery *r, struct error *e)
+{
+	const char *dump_name = p->config.dbfilename, *log_name = p->config.appenddirname;
+	struct recovery dump;
+
+	int err = recover_dump(&p->config, p->dir_fd, p->ks, &p->port, &dump, e);
+	if (err)
+		return error_prepend(e, err, "it is newer than the log in %s (move it away to start with what the log has)", log_name);
+	err = bytes_addf(&dump.report, "%s was loaded, and the log begins anew: it is newer than the log in %s, which lacks its last changes\n", dump_name,
+	                 log_name);
+	recovery_fini(r);
+	*r = dump;
+	return err ? error_set(e, err, "out of memory") : 0;
+}
+
+/* The next snapshot would take its name. */
+static int keep_forked_dump(struct persist *p, struct recovery *r, const struct rdb_origin *dump, struct error *e)
+{
+	struct bytes kept = { 0 };
+
+	int err = bytes_addf(&kept, "%s.%016llx-%llu", p->config.dbfilename, (unsigned long long)dump->lineage, (unsigned long long)dump->seq);
+	if (!err)
+		err = bytes_add(&kept, "", 1);
+	if (!err && linkat(p->dir_fd, p->config.dbfilename, p->dir_fd, kept.data, 0) < 0 && errno != EEXIST)
+		engine_log(p, PERSIST_WARNING, "%s can't be kept as %s: %s", p->config.dbfilename, kept.data, strerror(errno));
+	if (!err)
+		err = bytes_addf(&r->report,
+		                 "%s was not loaded: it was written with appendonly no and has changes that the log in %s has not, but not all that "
+		                 "the log has; it is kept as %s\n",
+		                 p->config.dbfilename, p->config.appenddirname, kept.data);
+	bytes_fini(&kept);
+	return err ? error_set(e, err, "out of memory") : 0;
+}
+
+/* A snapshot is newer than the log when the log was switched off, or when a power cut took the log's last moments: then it is what counts,
+ * and *RET_NEW_BASE asks for a log that begins with it. */
+static int look_at_dump(struct persist *p, struct recovery *r, bool *ret_new_base, struct error *e)
+{
+	struct rdb_origin dump;
+
+	if (recover_peek_dump(&p->config, p->dir_fd, &dump) < 0)
+		return 0;
+	switch (recover_relate(&dump, r->lineage, r->last_seq)) {
+	case RECOVER_NEWER:
+		*ret_new_base = true;
+		return load_newer_dump(p, r, e);
+	case RECOVER_FORKED:
+		return keep_forked_dump(p, r, &dump, e);
+	case RECOVER_OLDER:
+		break;
+	}
+	return 0;
+}
+
 static int open_log(struct persist *p, struct recovery *r, struct error *e)
 {
 	struct error why = { 0 };
+	struct journal *j;
 
-	int err = journal_open(p->config->journal_dir, p->dir_fd, &why, &p->journal);
+	int err = journal_open(p->config.journal_dir, p->dir_fd, &why, &j);
 	if (err)
 		return error_set(e, err, "out of memory");
+	atomic_store(&p->journal, j);
 	if (why.text[0])
 		engine_log(p, PERSIST_WARNING, "%s: replies wait for the log file instead", why.text);
-	err = aof_open_dir(&p->log, p->dir_fd, p->config->appenddirname, e);
+	err = aof_open_dir(&p->log, p->dir_fd, p->config.appenddirname, e);
 	if (err)
 		return err;
 	/* Without a log nothing may be in its place before it holds everything. */
@@ -180,27 +260,74 @@ static int open_log(struct persist *p, struct recovery *r, struct error *e)
 		err = aof_resume(&p->log, &r->manifest, r->last_incr_size, r->base_size, e);
 		if (!err)
 			err = take_leftover(p, r, &new_base, e);
+		if (!err)
+			err = look_at_dump(p, r, &new_base, e);
 	}
 	uint64_t lineage = r->lineage ? r->lineage : random_lineage();
 	encode_init(&p->encoder, p->ks, p->journal, lineage, r->last_seq);
-	if (!err && new_base)
-		err = jobs_first_base(p, e);
+	p->encoder.db = (uint64_t)p->config.db;
+	if (!err && new_base) {
+		err = jobs_first_base(p);
+		if (err)
+			error_set(e, err, "the first base of the log can't be written: %s", strerror(-err));
+	}
 	if (err)
 		return err;
 	journal_reset(p->journal, lineage);
-	p->encoder.timestamps = p->config->aof_timestamp_enabled;
-	p->encoder.hold = p->config->appendfsync != FSYNC_ALWAYS;
+	p->encoder.timestamps = p->config.aof_timestamp_enabled;
+	p->encoder.hold = p->config.appendfsync != FSYNC_ALWAYS;
 	err = encode_open(&p->encoder, p->disk->now_ns(p->disk->ctx));
+	atomic_store(&p->mode, LOG_ON);
 	if (!err)
 		err = engine_drain(p);
 	return err ? error_set(e, err, "the log can't be written: %s", strerror(-err)) : 0;
+}
+
+/* The keyspace of the log that lies beside, as its base says; 0: it does not. */
+static uint64_t lineage_of_log(struct persist *p)
+{
+	struct rdb_origin o = { 0 };
+	struct error unused = { { 0 } };
+	struct mapped m = { 0 };
+	struct aof l;
+
+	aof_init(&l, p->disk, p->config.appendfilename);
+	l.dir_fd = openat(p->dir_fd, p->config.appenddirname, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct manifest_file *base = l.dir_fd >= 0 && aof_adopt(&l, &unused) == 0 ? manifest_base(&l.manifest) : NULL;
+	if (base && mapped_file(l.dir_fd, base->name, &m, &unused) == 0 && m.data)
+		rdb_peek(m.data, m.len, &o);     /* another file leaves 0 */
+	mapped_fini(&m);
+	aof_close(&l);
+	return o.lineage;
+}
+
+/* Snapshots say of which keyspace they are, and when.  The log that lies beside won't have what comes now: from here on it is another
+ * keyspace, so that nobody takes the one for the end of the other; but one that knows where it comes from. */
+static void count_without_log(struct persist *p, const struct recovery *r)
+{
+	struct rdb_origin dump = { 0 };
+	uint64_t lineage = r->lineage;
+
+	if (r->log_beside)
+		recover_peek_dump(&p->config, p->dir_fd, &dump);     /* without one it has no parent */
+	if (dump.parent && dump.parent == lineage_of_log(p)) {
+		p->parent = dump.parent;
+		p->parent_seq = dump.parent_seq;
+	} else if (r->log_beside) {
+		p->parent = dump.lineage;
+		p->parent_seq = dump.seq;
+		lineage = 0;
+	}
+	encode_init(&p->encoder, p->ks, NULL, lineage ? lineage : random_lineage(), r->last_seq);
+	p->encoder.db = (uint64_t)p->config.db;
+	p->encoder.timestamps = p->config.aof_timestamp_enabled;
 }
 
 static void init(struct persist *p, const struct persist_config *config, struct keyspace *ks, const struct persist_port *port)
 {
 	pthread_condattr_t attr;
 
-	p->config = config;
+	p->config = *config;
 	p->ks = ks;
 	p->port = *port;
 	p->disk = port->disk ? port->disk : disk_real();
@@ -213,6 +340,7 @@ static void init(struct persist *p, const struct persist_config *config, struct 
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->wake, &attr);
 	pthread_condattr_destroy(&attr);
+	expirer_init(&p->expirer, ks, &p->port, p->disk, engine_is_behind, p);
 	aof_init(&p->log, p->disk, config->appendfilename);
 	if (!config->aof_use_rdb_preamble)
 		p->log.base_suffix = ".base.aof";
@@ -229,14 +357,16 @@ static int open_all(struct persist *p, struct error *e)
 	if (err)
 		return err;
 	remove_stale_dumps(p);
-	err = recover(p->config, p->dir_fd, p->ks, &p->port, &r, e);
+	err = recover(&p->config, p->dir_fd, p->ks, &p->port, &r, e);
+	if (!err && p->config.appendonly)
+		err = open_log(p, &r, e);
+	else if (!err)
+		count_without_log(p, &r);
 	if (!err) {
 		p->report = r.report;
 		r.report = (struct bytes){ 0 };
 		p->info.rdb_last_load_keys_loaded = r.keys_loaded;
 		p->info.rdb_last_load_keys_expired = r.keys_expired;
-		if (p->config->appendonly)
-			err = open_log(p, &r, e);
 		if (!err && bytes_add(&p->report, "", 1) < 0)
 			err = error_set(e, -ENOMEM, "out of memory");
 	}

@@ -11,6 +11,12 @@
 
 #include <stdbool.h>
 
+/* Of which keyspace a file is and its last batch; and of which it goes on, from which batch.  0: none. */
+struct rdb_origin {
+	uint64_t lineage, seq;
+	uint64_t parent, parent_seq;
+};
+
 /* ---- writing ---- */
 
 /* Takes bytes in order.  0 or a negative errno, which ends the writing. */
@@ -20,15 +26,16 @@ struct rdb_options {
 	bool compress;             /* rdbcompression: LZF for strings of more than 20 bytes that shrink */
 	bool checksum;             /* rdbchecksum: CRC64 at the end, else 8 zero bytes */
 	bool is_aof_base;          /* AUX aof-base 1 */
-	uint64_t lineage, seq;     /* AUX kvfs-id, kvfs-seq */
+	struct rdb_origin origin;  /* AUX kvfs-id, kvfs-seq, kvfs-parent */
+	uint64_t db;               /* SELECTDB */
 	int64_t now_ns;            /* AUX ctime */
 };
 
 struct rdb_writer;
 int rdb_writer_new(const struct rdb_options *o, rdb_sink_fn *sink, void *ctx, struct rdb_writer **ret);
-/* Header, AUX fields, SELECTDB 0, RESIZEDB. */
+/* Header, AUX fields, SELECTDB, RESIZEDB. */
 int rdb_writer_begin(struct rdb_writer *w, const struct snapshot_totals *t);
-/* One key, directory or symlink.  Values over 1 MiB are written raw, piece by piece, never gathered. */
+/* One key, directory, symlink or special file.  Values over 1 MiB are written piece by piece, never gathered. */
 int rdb_writer_entry(struct rdb_writer *w, const struct snapshot_entry *e);
 /* EOF, CRC; everything has gone to the sink when it returns 0. */
 int rdb_writer_end(struct rdb_writer *w);
@@ -40,25 +47,35 @@ struct rdb_key {
 	const char *key;           /* borrowed for the call, as is everything here */
 	size_t key_len;
 	const char *type;          /* NULL: a string; else "list", "set", "zset", "hash", "stream", "module" */
-	const char *value;         /* a string's bytes */
+	const char *value;         /* a string's bytes; NULL when MADE has them */
 	size_t value_len;
+	struct value **made;       /* the value as the store has it, which the handler may take (it becomes NULL): any of rdb_read_ahead()'s, and large
+	                            * compressed ones; or NULL */
 	int64_t expire_at_ms;      /* 0: none */
 	uint64_t db;
-	uint64_t offset;           /* of the record in the file */
+	uint64_t offset, end;      /* of the record in the file */
+};
+
+struct rdb_aux {
+	const char *name, *value;  /* borrowed for the call */
+	size_t name_len, value_len;
+	uint64_t offset, end;      /* of the record in the file; an error of the handler gets the first in front */
 };
 
 struct rdb_handler {
 	void *ctx;
 	/* Each returns 0 to go on, or a negative errno that ends the reading (with E set by the handler). */
-	int (*aux)(void *ctx, const char *name, size_t name_len, const char *value, size_t value_len, struct error *e);
+	int (*aux)(void *ctx, const struct rdb_aux *a, struct error *e);
 	int (*resize)(void *ctx, uint64_t db, uint64_t keys, uint64_t expires);  /* a hint from outside: bound it */
 	int (*key)(void *ctx, const struct rdb_key *k, struct error *e);
 	void (*progress)(void *ctx, size_t done);   /* now and then; may be NULL */
+	void (*soon)(void *ctx, const char *key, size_t len);  /* rdb_read_ahead() only: a key that will come next but a few; may be NULL */
 };
 
-/* Reads the RDB at the start of DATA.  *RET_USED: bytes up to and with the CRC (what follows is not looked at).  Errors name the offset:
+/* Reads the RDB at the start of DATA.  *RET_USED: bytes up to and with the CRC, also when it does not match (what follows is not
+ * looked at).  Errors name the offset:
  * -EINVAL no RDB or a version it does not know; -EPROTO an unknown type or opcode, or a length that leads out of the file; -EBADMSG: the
- * checksum does not match; -ENOMEM.  Nothing in the file makes it allocate more than the file could fill (LZF: 1 GiB, and at most 600 times
+ * checksum does not match; -ENOMEM.  Nothing in the file makes it allocate more than the file could fill (LZF: of what is no large value 1 GiB, and at most 600 times
  * the compressed bytes). */
 int rdb_read(const void *data, size_t len, const struct rdb_handler *h, size_t *ret_used, struct error *e);
 /* Whether DATA begins like one ("REDIS" or "VALKEY"). */

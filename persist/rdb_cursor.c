@@ -1,5 +1,6 @@
 /* rdb_cursor.c -- bytes, lengths and strings of an RDB file, each checked against what is left before it is used. */
 #include "persist/le.h"
+#include "persist/lzf_chunk.h"
 #include "persist/rdb_format.h"
 
 #include <errno.h>
@@ -117,6 +118,26 @@ static int take_integer(struct rdb_cursor *c, unsigned encoding, struct rdb_stri
 	return 0;
 }
 
+/* The lengths of an LZF string and its bytes. */
+static int take_packed(struct rdb_cursor *c, const char **ret, uint64_t *ret_packed_len, uint64_t *ret_len)
+{
+	int r = rdb_take_length(c, ret_packed_len);
+
+	if (r == 0)
+		r = rdb_take_length(c, ret_len);
+	return r < 0 ? r : rdb_take(c, *ret_packed_len, ret);
+}
+
+static int check_packed(struct rdb_cursor *c, const char *at, uint64_t packed_len, uint64_t len, uint64_t most)
+{
+	if (packed_len == 0 || len == 0)
+		return rdb_fail(c, at, "a compressed string is empty");
+	if (len > most || len / LZF_RATIO_MAX > packed_len)
+		return error_set(c->e, -EPROTO, "offset %zu: %llu compressed bytes can't be %llu", (size_t)(at - c->start),
+		                 (unsigned long long)packed_len, (unsigned long long)len);
+	return 0;
+}
+
 /* RET NULL: only steps over it. */
 static int take_lzf(struct rdb_cursor *c, struct rdb_string *ret)
 {
@@ -124,18 +145,12 @@ static int take_lzf(struct rdb_cursor *c, struct rdb_string *ret)
 	uint64_t packed_len = 0, len = 0;
 	int r;
 
-	r = rdb_take_length(c, &packed_len);
-	if (r == 0)
-		r = rdb_take_length(c, &len);
-	if (r == 0)
-		r = rdb_take(c, packed_len, &packed);
+	r = take_packed(c, &packed, &packed_len, &len);
 	if (r < 0 || !ret)
 		return r;
-	if (packed_len == 0 || len == 0)
-		return rdb_fail(c, at, "a compressed string is empty");
-	if (len > LZF_OUT_MAX || len / LZF_RATIO_MAX > packed_len)
-		return error_set(c->e, -EPROTO, "offset %zu: %llu compressed bytes can't be %llu", (size_t)(at - c->start),
-		                 (unsigned long long)packed_len, (unsigned long long)len);
+	r = check_packed(c, at, packed_len, len, LZF_OUT_MAX);
+	if (r < 0)
+		return r;
 	ret->room.len = 0;
 	if (bytes_reserve(&ret->room, (size_t)len) < 0)
 		return error_set(c->e, -ENOMEM, "offset %zu: out of memory for a string of %llu bytes", (size_t)(at - c->start),
@@ -190,4 +205,38 @@ int rdb_skip_string(struct rdb_cursor *c)
 		return rdb_take(c, 1u << (first - RDB_ENC_INT8), &ignored);
 	r = take_length_after(c, first, &len);
 	return r < 0 ? r : rdb_take(c, len, &ignored);
+}
+
+int rdb_take_value(struct rdb_cursor *c, struct rdb_string *ret, struct value **ret_made, bool *ret_is_made)
+{
+	const char *at = c->p, *packed = NULL;
+	uint64_t packed_len = 0, len = 0;
+	struct value_build b = { 0 };
+	int r;
+
+	*ret_is_made = false;
+	if (at == c->end || (unsigned char)*at != RDB_ENC_LZF)
+		return rdb_take_string(c, ret);
+	c->p++;
+	r = take_packed(c, &packed, &packed_len, &len);
+	if (r == 0 && len <= RDB_MADE_MIN) {
+		c->p = at;
+		return rdb_take_string(c, ret);
+	}
+	if (r == 0)
+		r = check_packed(c, at, packed_len, len, VALUE_SIZE_MAX);
+	if (r < 0)
+		return r;
+	r = lzf_unpack(packed, (size_t)packed_len, len, &b);
+	if (r == 0)
+		r = value_build_end(&b, len, ret_made);
+	value_build_drop(&b);
+	if (r == -ENOMEM)
+		return error_set(c->e, -ENOMEM, "offset %zu: out of memory for a string of %llu bytes", (size_t)(at - c->start), (unsigned long long)len);
+	if (r < 0)
+		return rdb_fail(c, at, "a compressed string is damaged");
+	ret->data = NULL;
+	ret->len = (size_t)len;
+	*ret_is_made = true;
+	return 0;
 }

@@ -2,8 +2,7 @@
 #ifndef KVFS_PERSIST_RDB_FORMAT_H
 #define KVFS_PERSIST_RDB_FORMAT_H
 
-#include "persist/bytes.h"
-#include "persist/error.h"
+#include "persist/rdb.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,6 +70,8 @@ enum {
 	RDB_VERSION_MAX = 15,           /* of magic REDIS */
 	RDB_VERSION_VALKEY_MIN = 80,    /* of magic VALKEY */
 	RDB_VERSION_CHECKSUM = 5,       /* the first that ends in a CRC */
+	RDB_VERSION_AUX = 7,            /* the first with AUX and RESIZEDB */
+	RDB_VERSION_AT = 5,             /* where it stands */
 	RDB_HEADER_SIZE = 9,
 	RDB_CRC_SIZE = 8,
 	RDB_INT_TEXT_MAX = 11,          /* bytes of "-2147483648" */
@@ -91,6 +92,8 @@ struct rdb_string {
 	struct bytes room;              /* owned, reused: what LZF expanded */
 };
 
+/* Tells the handler of an AUX field; its error gets "offset N" in front. */
+int rdb_tell_aux(const struct rdb_handler *h, const struct rdb_aux *a, struct error *e);
 /* "offset N: WHAT"; -EPROTO. */
 int rdb_fail(struct rdb_cursor *c, const char *at, const char *what);
 /* N bytes, *RET at them. */
@@ -98,6 +101,9 @@ int rdb_take(struct rdb_cursor *c, uint64_t n, const char **ret);
 int rdb_take_length(struct rdb_cursor *c, uint64_t *ret);
 /* Also -ENOMEM. */
 int rdb_take_string(struct rdb_cursor *c, struct rdb_string *ret);
+/* Likewise; but of a compressed string of more than RDB_MADE_MIN bytes a value is made, for the caller, whose holes take no memory. */
+enum { RDB_MADE_MIN = 1 << 20 };
+int rdb_take_value(struct rdb_cursor *c, struct rdb_string *ret, struct value **ret_made, bool *ret_is_made);
 int rdb_skip_length(struct rdb_cursor *c);
 int rdb_skip_string(struct rdb_cursor *c);
 /* The parts of a module's value, up to its end mark. */

@@ -49,11 +49,12 @@ static int read_header(struct reader *rd)
 	c->valkey = c->p[0] == 'V';
 	for (p = c->p + strlen(c->valkey ? magic_valkey : magic_redis); p < c->p + RDB_HEADER_SIZE; p++) {
 		if (*p < '0' || *p > '9')
-			return error_set(c->e, -EINVAL, "no RDB file (no version number behind the first word)");
+			return error_set(c->e, -EINVAL, "offset %zu: no RDB file (no version number behind the first word)", (size_t)(p - c->start));
 		rd->version = rd->version * 10 + (unsigned)(*p - '0');
 	}
 	if (c->valkey ? rd->version < RDB_VERSION_VALKEY_MIN : rd->version < 1 || rd->version > RDB_VERSION_MAX)
-		return error_set(c->e, -EINVAL, "RDB version %u of %s is not known", rd->version, c->valkey ? "Valkey" : "Redis");
+		return error_set(c->e, -EINVAL, "offset %d: RDB version %u of %s is not known", RDB_VERSION_AT + c->valkey, rd->version,
+		                 c->valkey ? "Valkey" : "Redis");
 	c->p += RDB_HEADER_SIZE;
 	return 0;
 }
@@ -87,17 +88,28 @@ static int read_resizedb(struct reader *rd)
 	return rd->h->resize ? rd->h->resize(rd->h->ctx, rd->db, keys, expires) : 0;
 }
 
+int rdb_tell_aux(const struct rdb_handler *h, const struct rdb_aux *a, struct error *e)
+{
+	int r = h->aux(h->ctx, a, e);
+
+	return r < 0 ? error_prepend(e, r, "offset %llu", (unsigned long long)a->offset) : 0;
+}
+
 static int read_aux(struct reader *rd)
 {
+	struct rdb_aux a = {.offset = (uint64_t)(rd->c.p - 1 - rd->c.start)};
 	int r = rdb_take_string(&rd->c, &rd->key);
 
 	if (r == 0)
 		r = rdb_take_string(&rd->c, &rd->value);
-	if (r < 0)
+	if (r < 0 || !rd->h->aux)
 		return r;
-	if (!rd->h->aux)
-		return 0;
-	return rd->h->aux(rd->h->ctx, rd->key.data, rd->key.len, rd->value.data, rd->value.len, rd->c.e);
+	a.name = rd->key.data;
+	a.name_len = rd->key.len;
+	a.value = rd->value.data;
+	a.value_len = rd->value.len;
+	a.end = (uint64_t)(rd->c.p - rd->c.start);
+	return rdb_tell_aux(rd->h, &a, rd->c.e);
 }
 
 static int skip_module_aux(struct rdb_cursor *c)
@@ -159,6 +171,9 @@ static int read_opcode(struct reader *rd, unsigned code)
 	const char *ignored;
 	int r;
 
+	if ((code == RDB_OP_AUX || code == RDB_OP_RESIZEDB) && rd->version < RDB_VERSION_AUX)
+		return error_set(c->e, -EPROTO, "offset %d: version %u can't be true, for there is a field of later ones at %zu",
+		                 RDB_VERSION_AT, rd->version, (size_t)(c->p - 1 - c->start));
 	switch (code) {
 	case RDB_OP_AUX:
 		r = read_aux(rd);
@@ -210,6 +225,8 @@ static int read_key(struct reader *rd, unsigned type, const char *at)
 {
 	struct rdb_cursor *c = &rd->c;
 	const char *name = rdb_type_name(c, type);
+	struct value *made = NULL;
+	bool is_made = false;
 	struct rdb_key k;
 	int r;
 
@@ -228,14 +245,19 @@ static int read_key(struct reader *rd, unsigned type, const char *at)
 	};
 	rd->expire_at_ms = 0;
 	if (type == RDB_STRING) {
-		r = rdb_take_string(c, &rd->value);
+		r = rdb_take_value(c, &rd->value, &made, &is_made);
 		k.value = rd->value.data;
 		k.value_len = rd->value.len;
+		k.made = is_made ? &made : NULL;
 	} else {
 		r = rdb_skip_value(c, type);
 		k.type = name;
 	}
-	return r < 0 ? r : rd->h->key(rd->h->ctx, &k, c->e);
+	k.end = (uint64_t)(c->p - c->start);
+	if (r == 0)
+		r = rd->h->key(rd->h->ctx, &k, c->e);
+	value_unref(made);
+	return r;
 }
 
 static void step(struct reader *rd)
@@ -306,7 +328,7 @@ int rdb_read(const void *data, size_t len, const struct rdb_handler *h, size_t *
 		r = check_crc(&rd);
 	bytes_fini(&rd.key.room);
 	bytes_fini(&rd.value.room);
-	if (r == 0)
+	if (r == 0 || r == -EBADMSG)
 		*ret_used = (size_t)(rd.c.p - rd.c.start);
 	return r;
 }

@@ -2,13 +2,16 @@
  *
  * Everything goes through one buffer; the checksum is taken over it when it is full, not field by field.  A value is looked at in one
  * piece (to find an integer, to compress it) up to RDB_GATHER bytes: in place when it is flat, else copied together; a larger one goes
- * through the buffer piece by piece. */
+ * through the buffer piece by piece, compressed chunk by chunk (lzf_chunk.h) when that pays.  Then it is compressed twice, for its length stands
+ * before it; a few of its chunks say beforehand whether it pays. */
 #include "persist/rdb.h"
 
 #include "persist/crc.h"
 #include "persist/le.h"
+#include "persist/lzf_chunk.h"
 #include "persist/rdb_format.h"
 #include "persist/seal.h"
+#include "store/keyname.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,11 +25,13 @@
 enum {
 	RDB_BUFFER = 128 << 10,
 	RDB_GATHER = 1 << 20,
+	RDB_SPARSE_PIECE = 512 << 10,
 	RDB_PIECES = 64,
 	RDB_LZF_MIN = 21,           /* bytes of the shortest string that is compressed */
 	RDB_LZF_GAIN = 4,           /* bytes it must shrink by */
 	RDB_PROBE_MAX = 256,        /* bytes of the longest string that is looked at before it is compressed */
 	RDB_PROBE_BITS = 14,
+	RDB_SAMPLES = 64,           /* chunks of a large value that are looked at before it is compressed */
 	RDB_SMALL_MAX = 1 << 10,    /* bytes of what is put in one go without asking for room field by field */
 };
 
@@ -39,8 +44,13 @@ struct rdb_writer {
 	size_t len;                 /* bytes in the buffer */
 	char *gather;               /* RDB_GATHER bytes */
 	char *lzf;                  /* RDB_GATHER bytes; NULL without compression */
-	struct bytes blob;          /* AUX of a directory or symlink */
+	bool escaped;               /* paths may not be keys: keyname.h */
+	struct bytes key;           /* of a path */
+	struct bytes blob;          /* AUX of what is no key */
 	struct bytes target;        /* of a symlink */
+	char packed[LZF_CHUNK_PACKED_MAX];
+	char packed_hole[LZF_CHUNK_PACKED_MAX / 32];
+	size_t packed_hole_len;
 	char buffer[RDB_BUFFER];
 };
 
@@ -240,7 +250,7 @@ static int put_compressed(struct rdb_writer *w, const char *data, size_t len)
 	return r < 0 ? r : 1;
 }
 
-static int put_large_value(struct rdb_writer *w, const struct value *v, uint64_t size)
+static int put_large_raw(struct rdb_writer *w, const struct value *v, uint64_t size)
 {
 	struct iovec iov[RDB_PIECES];
 	uint64_t off = 0;
@@ -257,6 +267,68 @@ static int put_large_value(struct rdb_writer *w, const struct value *v, uint64_t
 		off += got;
 	}
 	return r;
+}
+
+/* What LEN bytes at OFF of a value, a chunk of it, become in LZF, at *RET. */
+static size_t pack_chunk(struct rdb_writer *w, const struct value *v, uint64_t size, uint64_t off, const char **ret)
+{
+	size_t len = size - off < LZF_CHUNK ? (size_t)(size - off) : LZF_CHUNK, got;
+	bool hole = value_seek(v, size, off, true) >= off + len;
+	struct iovec iov;
+
+	*ret = w->packed;
+	if (hole && len == LZF_CHUNK) {
+		*ret = w->packed_hole;
+		return w->packed_hole_len;
+	}
+	value_iov(v, size, off, len, &iov, 1, &got);
+	assert(got == len);
+	return lzf_chunk_pack(iov.iov_base, len, hole || w->o.compress, w->packed);
+}
+
+/* Whether it pays to write a large value as LZF.  Holes always do, when there is much of them. */
+static bool large_shrinks(struct rdb_writer *w, const struct value *v, uint64_t size)
+{
+	uint64_t chunks = (size + LZF_CHUNK - 1) / LZF_CHUNK, step = (chunks + RDB_SAMPLES - 1) / RDB_SAMPLES, seen = 0, packed = 0;
+	const char *ignored;
+
+	for (uint64_t at = 0; at < chunks; at += step) {
+		uint64_t left = size - at * LZF_CHUNK;
+
+		seen += left < LZF_CHUNK ? left : LZF_CHUNK;
+		packed += pack_chunk(w, v, size, at * LZF_CHUNK, &ignored);
+	}
+	return packed < seen - seen / 8;
+}
+
+static int put_large_packed(struct rdb_writer *w, const struct value *v, uint64_t size)
+{
+	uint64_t packed = 0, off;
+	const char *from;
+	char *p;
+	int r = 0;
+
+	for (off = 0; off < size; off += LZF_CHUNK)
+		packed += pack_chunk(w, v, size, off, &from);
+	if (packed >= size)
+		return put_large_raw(w, v, size);
+	p = put_room(w, 1 + 2 * RDB_LEN_MAX_SIZE);
+	if (!p)
+		return w->error;
+	*p++ = (char)RDB_ENC_LZF;
+	p = write_length(p, packed);
+	put_done(w, write_length(p, size));
+	for (off = 0; off < size && r == 0; off += LZF_CHUNK) {
+		size_t len = pack_chunk(w, v, size, off, &from);
+
+		r = put(w, from, len);
+	}
+	return r;
+}
+
+static int put_large_value(struct rdb_writer *w, const struct value *v, uint64_t size)
+{
+	return large_shrinks(w, v, size) ? put_large_packed(w, v, size) : put_large_raw(w, v, size);
 }
 
 static int put_value(struct rdb_writer *w, const struct value *v, uint64_t size)
@@ -319,7 +391,9 @@ int rdb_writer_new(const struct rdb_options *o, rdb_sink_fn *sink, void *ctx, st
 	w->error = 0;
 	w->crc = 0;
 	w->len = 0;
-	w->blob = w->target = (struct bytes){0};
+	w->escaped = false;
+	w->key = w->blob = w->target = (struct bytes){0};
+	w->packed_hole_len = lzf_chunk_pack(value_hole(), LZF_CHUNK, true, w->packed_hole);
 	w->gather = malloc(RDB_GATHER);
 	w->lzf = o->compress ? malloc(RDB_GATHER) : NULL;
 	if (!w->gather || (o->compress && !w->lzf)) {
@@ -336,6 +410,7 @@ void rdb_writer_free(struct rdb_writer *w)
 		return;
 	free(w->gather);
 	free(w->lzf);
+	bytes_fini(&w->key);
 	bytes_fini(&w->blob);
 	bytes_fini(&w->target);
 	free(w);
@@ -344,10 +419,11 @@ void rdb_writer_free(struct rdb_writer *w)
 int rdb_writer_begin(struct rdb_writer *w, const struct snapshot_totals *t)
 {
 	static const int64_t ns_per_s = 1000000000;
-	char text[24];
+	char text[48];
 	char *p;
 	int r;
 
+	w->escaped = t->escaped > 0;
 	snprintf(text, sizeof(text), "REDIS%04d", RDB_VERSION_WRITTEN);
 	r = put(w, text, RDB_HEADER_SIZE);
 	if (r == 0)
@@ -360,18 +436,21 @@ int rdb_writer_begin(struct rdb_writer *w, const struct snapshot_totals *t)
 		r = put_aux_number(w, "aof-base", 1);
 	if (r == 0)
 		r = put_aux_text(w, "kvfs-ver", "1");
-	snprintf(text, sizeof(text), "%016" PRIx64, w->o.lineage);
+	snprintf(text, sizeof(text), "%016" PRIx64, w->o.origin.lineage);
 	if (r == 0)
 		r = put_aux_text(w, AUX_LINEAGE, text);
 	if (r == 0)
-		r = put_aux_number(w, AUX_SEQ, w->o.seq);
+		r = put_aux_number(w, AUX_SEQ, w->o.origin.seq);
+	snprintf(text, sizeof(text), "%016" PRIx64 ":%" PRIu64, w->o.origin.parent, w->o.origin.parent_seq);
+	if (r == 0 && w->o.origin.parent)
+		r = put_aux_text(w, AUX_PARENT, text);
 	if (r < 0)
 		return r;
-	p = put_room(w, 3 + 2 * RDB_LEN_MAX_SIZE);
+	p = put_room(w, 3 + 3 * RDB_LEN_MAX_SIZE);
 	if (!p)
 		return w->error;
 	*p++ = (char)RDB_OP_SELECTDB;
-	p = write_length(p, 0);
+	p = write_length(p, w->o.db);
 	*p++ = (char)RDB_OP_RESIZEDB;
 	p = write_length(p, t->keys);
 	put_done(w, write_length(p, t->expires));
@@ -382,25 +461,67 @@ int rdb_writer_begin(struct rdb_writer *w, const struct snapshot_totals *t)
 
 static const char aux_start[] = {(char)RDB_OP_AUX, sizeof(AUX_ATTR) - 1, 'k', 'v', 'f', 's'};
 
+static int aux_kind(uint32_t mode)
+{
+	return S_ISREG(mode) ? AUX_VALUE : S_ISDIR(mode) ? AUX_DIRECTORY : S_ISLNK(mode) ? AUX_SYMLINK : AUX_SPECIAL;
+}
+
 static struct aux_attr entry_aux(const struct snapshot_entry *e)
 {
+	const int kind = aux_kind(e->attr.mode);
+
 	return (struct aux_attr){
-		.kind = S_ISDIR(e->attr.mode) ? AUX_DIRECTORY : S_ISLNK(e->attr.mode) ? AUX_SYMLINK : AUX_VALUE,
+		.kind = kind,
+		.rdev = (uint32_t)e->attr.rdev,
 		.attr = {
-			.mode = e->attr.mode & 07777,
+			.mode = kind == AUX_SPECIAL ? e->attr.mode : e->attr.mode & 07777,
 			.uid = e->attr.uid,
 			.gid = e->attr.gid,
 			.atime_ns = e->attr.atime_ns,
 			.mtime_ns = e->attr.mtime_ns,
 			.ctime_ns = e->attr.ctime_ns,
 		},
+		.link = e->attr.nlink > 1 && !S_ISDIR(e->attr.mode) ? e->attr.id : 0,
+		.xattrs = e->xattrs,
 	};
 }
 
-/* A directory or symlink: AUX alone. */
+/* What Redis calls the entry: its path, or the key of that; A says when it is another one. */
+static int entry_key(struct rdb_writer *w, const struct snapshot_entry *e, struct aux_attr *a, const char **ret, size_t *ret_len)
+{
+	enum keyname_kind kind;
+	int r;
+
+	*ret = e->key;
+	*ret_len = e->key_len;
+	if (!w->escaped || e->key_len == 0)
+		return 0;
+	w->key.len = 0;
+	r = bytes_reserve(&w->key, e->key_len);
+	if (r == 0)
+		r = keyname_to_key(e->key, e->key_len, w->key.data, ret_len, &kind);
+	if (r < 0)
+		return r;
+	*ret = w->key.data;
+	a->escaped = a->kind == AUX_VALUE ? kind == KEYNAME_BESIDE : *ret_len != e->key_len;
+	return 0;
+}
+
+static int put_blob(struct rdb_writer *w, const struct aux_attr *a)
+{
+	size_t size = aux_attr_size(a);
+	int r = bytes_reserve(&w->blob, size);
+
+	if (r < 0)
+		return r;
+	aux_attr_write(w->blob.data, a);
+	r = put(w, aux_start, sizeof(aux_start));
+	return r < 0 ? r : put_raw(w, w->blob.data, size);
+}
+
+/* What is no key: AUX alone. */
 static int put_without_key(struct rdb_writer *w, const struct snapshot_entry *e, struct aux_attr *a)
 {
-	size_t size;
 	int r;
 
 	a->path = e->key;
@@ -414,38 +535,68 @@ static int put_without_key(struct rdb_writer *w, const struct snapshot_entry *e,
 		a->target = w->target.data;
 		a->target_len = (size_t)e->attr.size;
 	}
-	size = aux_attr_size(a);
-	r = bytes_reserve(&w->blob, size);
-	if (r < 0)
-		return r;
-	aux_attr_write(w->blob.data, a);
-	r = put(w, aux_start, sizeof(aux_start));
-	return r < 0 ? r : put_raw(w, w->blob.data, size);
+	return put_blob(w, a);
+}
+
+/* What Redis can't hold: pieces in AUX fields before the key, which is empty for Redis. */
+static int put_sparse(struct rdb_writer *w, const struct value *v, uint64_t size)
+{
+	uint64_t off = 0;
+	int r;
+
+	do {
+		uint64_t end = value_seek(v, size, off, false);
+		size_t n = end - off < RDB_SPARSE_PIECE ? (size_t)(end - off) : RDB_SPARSE_PIECE;
+		const struct aux_sparse piece = { .size = size, .off = off, .len = n };
+
+		char *p = aux_sparse_write(w->gather, &piece);
+		value_copy_out(v, size, off, p, n);
+		p += n;
+		r = put(w, aux_start, sizeof(aux_start));
+		if (r == 0 && w->lzf)
+			r = put_compressed(w, w->gather, (size_t)(p - w->gather));
+		if (r == 0)
+			r = put_raw(w, w->gather, (size_t)(p - w->gather));
+		off = value_seek(v, size, off + n, true);
+	} while (r >= 0 && off < size);
+	return r < 0 ? r : 0;
 }
 
 int rdb_writer_entry(struct rdb_writer *w, const struct snapshot_entry *e)
 {
 	struct aux_attr a = entry_aux(e);
-	size_t size;
+	size_t size, key_len;
+	const char *key;
 	char *p;
 	int r;
 
+	r = entry_key(w, e, &a, &key, &key_len);
+	if (r < 0)
+		return r;
 	if (a.kind != AUX_VALUE)
 		return put_without_key(w, e, &a);
-	p = put_room(w, RDB_SMALL_MAX);
+	if (e->attr.size > REDIS_VALUE_MAX)
+		r = put_sparse(w, e->value, e->attr.size);
+	if (r == 0 && a.xattrs)
+		r = put_blob(w, &a);
+	p = r == 0 ? put_room(w, RDB_SMALL_MAX) : NULL;
 	if (!p)
-		return w->error;
-	memcpy(p, aux_start, sizeof(aux_start));
-	size = aux_attr_size(&a);
-	p = aux_attr_write(write_length(p + sizeof(aux_start), size), &a);
+		return r < 0 ? r : w->error;
+	if (!a.xattrs) {
+		memcpy(p, aux_start, sizeof(aux_start));
+		size = aux_attr_size(&a);
+		p = aux_attr_write(write_length(p + sizeof(aux_start), size), &a);
+	}
 	if (e->expire_at_ms != 0) {
 		*p++ = (char)RDB_OP_EXPIRETIME_MS;
 		p = le_put64(p, (uint64_t)e->expire_at_ms);
 	}
 	*p++ = RDB_STRING;
 	put_done(w, p);
-	r = put_plain(w, e->key, e->key_len);
-	return r < 0 ? r : put_value(w, e->value, e->attr.size);
+	r = put_plain(w, key, key_len);
+	if (r < 0)
+		return r;
+	return e->attr.size > REDIS_VALUE_MAX ? put_length(w, 0) : put_value(w, e->value, e->attr.size);
 }
 
 int rdb_writer_end(struct rdb_writer *w)

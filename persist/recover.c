@@ -1,97 +1,29 @@
 /* recover.c -- see recover.h: which files, in which order, and what becomes of a torn tail. */
 #include "persist/recover.h"
 
-#include "persist/rdb.h"
+#include "persist/loading.h"
 #include "persist/rdb_load.h"
-#include "persist/replay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-	PROGRESS_KEYS = 64 << 10,   /* between two reports */
 	COPIES_MAX = 100,           /* torn tails kept of the same offset of the same file */
 	COPY_MODE = 0600,
 };
 
-static const int64_t ns_per_s = 1000000000, ns_per_ms = 1000000, us_per_s = 1000000, ns_per_us = 1000;
-
-/* A log says nothing of the number of its keys: as many as there would be if each had one command of this size. */
-enum { COMMAND_BYTES = 192 };
-
 struct recover {
+	struct loading ld;
 	const struct persist_config *c;
-	const struct persist_port *port;
 	const struct disk *disk;
-	struct replay r;
-	struct aof_result aof;          /* LAST_SEQ and LINEAGE go from file to file */
 	struct recovery *out;
 	struct error *e;
-	uint64_t done, total;           /* bytes of the files before, of all */
-	uint64_t ticks;
 };
-
-/* A file as bytes. */
-struct mapped {
-	const char *data;               /* NULL when LEN is 0 */
-	size_t len;
-	int64_t mtime_ns;
-};
-
-/* ---- files ---- */
-
-/* -ENOENT is left to the caller to explain; else E is set. */
-static int map_file(int dir_fd, const char *name, struct mapped *m, struct error *e)
-{
-	struct stat st;
-	void *data;
-	int fd, err;
-
-	*m = (struct mapped){ 0 };
-	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);  /* a FIFO must not stop the start */
-	err = fd < 0 ? -errno : 0;
-	if (err == -ENOENT)
-		return err;
-	if (err)
-		return error_set(e, err, "can't be opened: %s", strerror(-err));
-	if (fstat(fd, &st) < 0) {
-		err = -errno;
-		error_set(e, err, "%s", strerror(-err));
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		err = error_set(e, -EINVAL, "is no regular file");
-	} else if (st.st_size > 0) {
-		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (data == MAP_FAILED) {
-			err = -errno;
-			error_set(e, err, "can't be mapped: %s", strerror(-err));
-			goto out;
-		}
-		(void)madvise(data, (size_t)st.st_size, MADV_SEQUENTIAL);
-		(void)madvise(data, (size_t)st.st_size, MADV_WILLNEED);
-		m->data = data;
-		m->len = (size_t)st.st_size;
-	}
-	m->mtime_ns = (int64_t)st.st_mtim.tv_sec * ns_per_s + st.st_mtim.tv_nsec;
-out:
-	close(fd);
-	return err;
-}
-
-static void unmap_file(struct mapped *m)
-{
-	if (m->data)
-		munmap((void *)m->data, m->len);
-	*m = (struct mapped){ 0 };
-}
 
 static uint64_t file_size(int dir_fd, const char *name)
 {
@@ -105,22 +37,6 @@ static bool file_exists(int dir_fd, const char *name)
 	struct stat st;
 
 	return fstatat(dir_fd, name, &st, 0) == 0;
-}
-
-/* ---- progress ---- */
-
-static void recover_tick(void *ctx, uint64_t done)
-{
-	struct recover *rc = ctx;
-	int64_t delay_us = rc->c->key_load_delay_us;
-
-	if (delay_us > 0) {
-		struct timespec ts = { .tv_sec = delay_us / us_per_s, .tv_nsec = delay_us % us_per_s * ns_per_us };
-
-		nanosleep(&ts, NULL);
-	}
-	if (rc->port->loading && (rc->ticks++ % PROGRESS_KEYS == 0 || delay_us > 0))
-		rc->port->loading(rc->port->ctx, rc->done + done, rc->total, rc->r.keys);
 }
 
 /* ---- torn tails ---- */
@@ -190,12 +106,26 @@ static int cut_file(struct recover *rc, int dir_fd, const char *name, uint64_t s
 	return err ? error_set(rc->e, err, "its torn tail can't be cut off: %s", strerror(-err)) : 0;
 }
 
+/* Cuts NAME at SIZE, after a copy of the rest; WHAT for the report. */
+static int cut_with_copy(struct recover *rc, int dir_fd, const char *name, const struct mapped *m, uint64_t size, const char *what)
+{
+	char *copy = NULL;
+	int err = copy_tail(rc, dir_fd, name, size, m->data + size, (size_t)(m->len - size), &copy);
+
+	if (err)
+		return err;
+	err = cut_file(rc, dir_fd, name, size);
+	if (!err && bytes_addf(&rc->out->report, "%s: the last %llu bytes were %s and are cut off; a copy is beside it, %s\n", name,
+	                       (unsigned long long)(m->len - size), what, copy))
+		err = error_set(rc->e, -ENOMEM, "out of memory");
+	free(copy);
+	return err;
+}
+
 /* NAME counts up to SIZE.  With IS_LAST and aof-load-truncated it is cut there, else refused. */
 static int cut_tail(struct recover *rc, int dir_fd, const char *name, const struct mapped *m, uint64_t size, bool is_last)
 {
 	unsigned long long rest = m->len - size;
-	char *copy = NULL;
-	int err;
 
 	if (!is_last)
 		return error_set(rc->e, -EBADMSG, "ends in the middle of a batch or command at %llu, and more files follow: damage "
@@ -203,72 +133,40 @@ static int cut_tail(struct recover *rc, int dir_fd, const char *name, const stru
 	if (!rc->c->aof_load_truncated)
 		return error_set(rc->e, -EBADMSG, "its last %llu bytes, from %llu on, are torn: aof-load-truncated yes cuts them off", rest,
 		                 (unsigned long long)size);
-	err = copy_tail(rc, dir_fd, name, size, m->data + size, (size_t)rest, &copy);
-	if (err)
-		return err;
-	err = cut_file(rc, dir_fd, name, size);
-	if (!err && bytes_addf(&rc->out->report, "%s: the last %llu bytes were torn and are cut off; a copy is beside it, %s\n", name, rest, copy))
-		err = error_set(rc->e, -ENOMEM, "out of memory");
-	free(copy);
-	return err;
+	return cut_with_copy(rc, dir_fd, name, m, size, "torn");
+}
+
+/* NAME, the last file, counts up to SIZE, and nothing behind that is whole: aof-load-corrupt-tail-max-size decides.  E is set. */
+static int cut_corrupt_tail(struct recover *rc, int dir_fd, const char *name, const struct mapped *m, uint64_t size)
+{
+	uint64_t rest = m->len - size, max = rc->c->aof_load_corrupt_tail_max_size;
+	struct error why = *rc->e;
+
+	rc->e->text[0] = '\0';
+	if (rest > max)
+		return error_set(rc->e, -EBADMSG, "%s; nothing from there on counts, its last %llu bytes: aof-load-corrupt-tail-max-size, now %llu, "
+		                 "says how many may be cut off", why.text, (unsigned long long)rest, (unsigned long long)max);
+	return cut_with_copy(rc, dir_fd, name, m, size, "damaged");
 }
 
 /* ---- one file ---- */
-
-static int load_rdb_part(struct recover *rc, const struct mapped *m, bool drop_expired, size_t *ret_used)
-{
-	struct rdb_loaded l = { .drop_expired = drop_expired, .now_ms = rc->disk->now_ns(rc->disk->ctx) / ns_per_ms };
-	int err = rdb_load(m->data, m->len, &rc->r, &l, rc->e);
-
-	if (err)
-		return err;
-	*ret_used = l.used;
-	rc->out->keys_expired += l.expired;
-	if (l.seq)
-		rc->aof.last_seq = l.seq;
-	if (l.lineage)
-		rc->aof.lineage = l.lineage;
-	return 0;
-}
-
-static int load_bytes(struct recover *rc, int dir_fd, const char *name, const struct mapped *m, bool is_last, uint64_t *ret_size)
-{
-	size_t used = 0;
-	int err;
-
-	rc->r.db = 0;
-	rc->r.l.now_ns = m->mtime_ns;
-	rc->aof.sealed = false;
-	if (m->data && rdb_is(m->data, m->len)) {
-		err = load_rdb_part(rc, m, false, &used);
-		if (err)
-			return err;
-	}
-	*ret_size = m->len;
-	if (used == m->len)
-		return 0;
-	rc->aof.origin = used;
-	(void)loader_presize(&rc->r.l, (m->len - used) / COMMAND_BYTES);  /* a hint: may fail */
-	err = aof_read(m->data + used, m->len - used, &rc->r, &rc->aof, rc->e);
-	if (err)
-		return err;
-	*ret_size = used + rc->aof.good;
-	return rc->aof.torn ? cut_tail(rc, dir_fd, name, m, *ret_size, is_last) : 0;
-}
 
 /* A file of the log: RDB, commands, or the one behind the other.  *RET_SIZE is what it has after a cut. */
 static int load_log_file(struct recover *rc, int dir_fd, const char *name, bool is_last, uint64_t *ret_size)
 {
 	struct mapped m = { 0 };
-	int err = map_file(dir_fd, name, &m, rc->e);
+	int err = mapped_file(dir_fd, name, &m, rc->e);
 
 	if (err == -ENOENT)
 		return error_set(rc->e, err, "%s is listed in the manifest, but it is not there", name);
-	if (!err) {
-		err = load_bytes(rc, dir_fd, name, &m, is_last, ret_size);
-		rc->done += m.len;
-		unmap_file(&m);
-	}
+	if (!err)
+		err = loading_log(&rc->ld, &m, ret_size);
+	if (!err && rc->ld.aof.torn)
+		err = cut_tail(rc, dir_fd, name, &m, *ret_size, is_last);
+	else if (err == -EBADMSG && rc->ld.aof.corrupt_tail && is_last)
+		err = cut_corrupt_tail(rc, dir_fd, name, &m, *ret_size);
+	rc->ld.done += m.len;
+	mapped_fini(&m);
 	return err ? error_prepend(rc->e, err, "%s", name) : 0;
 }
 
@@ -276,22 +174,16 @@ static int load_dump(struct recover *rc, int dir_fd)
 {
 	const char *name = rc->c->dbfilename;
 	struct mapped m = { 0 };
-	size_t used = 0;
-	int err = map_file(dir_fd, name, &m, rc->e);
+	int err = mapped_file(dir_fd, name, &m, rc->e);
 
 	if (err == -ENOENT)
 		return 0;
-	if (err)
-		return error_prepend(rc->e, err, "%s", name);
-	rc->total = m.len;
-	rc->r.l.now_ns = m.mtime_ns;
-	if (m.len == 0)
-		err = error_set(rc->e, -EINVAL, "is empty (0 bytes), which no snapshot is: put a good one in its place, or remove it to start "
-		                "with no keys");
-	else
-		err = load_rdb_part(rc, &m, true, &used);
-	unmap_file(&m);
-	rc->out->source = RECOVER_RDB;
+	if (!err) {
+		rc->ld.total = m.len;
+		rc->out->source = RECOVER_RDB;
+		err = loading_dump(&rc->ld, &m, true);
+	}
+	mapped_fini(&m);
 	return err ? error_prepend(rc->e, err, "%s", name) : 0;
 }
 
@@ -313,10 +205,10 @@ static int read_manifest(struct recover *rc, int log_fd)
 
 	if (!name)
 		return error_set(rc->e, -ENOMEM, "out of memory");
-	err = map_file(log_fd, name, &m, rc->e);
+	err = mapped_file(log_fd, name, &m, rc->e);
 	if (!err) {
 		err = manifest_parse(m.data ? m.data : "", m.len, &rc->out->manifest, rc->e);
-		unmap_file(&m);
+		mapped_fini(&m);
 	} else if (err == -ENOENT) {
 		err = 0;
 	}
@@ -336,7 +228,7 @@ static int load_log(struct recover *rc, int log_fd)
 	rc->out->source = RECOVER_AOF;
 	for (i = 0; i < m->count; i++)
 		if (m->file[i].type != MANIFEST_HISTORY)
-			rc->total += file_size(log_fd, m->file[i].name);
+			rc->ld.total += file_size(log_fd, m->file[i].name);
 	if (base)
 		err = load_log_file(rc, log_fd, base->name, !last, &rc->out->base_size);
 	for (i = 0; !err && i < m->count; i++)
@@ -349,7 +241,7 @@ static int load_log(struct recover *rc, int log_fd)
 static int load_old_log(struct recover *rc, int dir_fd)
 {
 	rc->out->source = RECOVER_OLD_AOF;
-	rc->total = file_size(dir_fd, rc->c->appendfilename);
+	rc->ld.total = file_size(dir_fd, rc->c->appendfilename);
 	return load_log_file(rc, dir_fd, rc->c->appendfilename, true, &rc->out->base_size);
 }
 
@@ -387,6 +279,7 @@ static int load_without_log(struct recover *rc, int dir_fd)
 		free(name);
 		close(log_fd);
 	}
+	rc->out->log_beside = beside != NULL;
 	if (beside && bytes_addf(&rc->out->report, "%s is there and was not read: appendonly is no\n", beside))
 		return error_set(rc->e, -ENOMEM, "out of memory");
 	return load_dump(rc, dir_fd);
@@ -394,49 +287,94 @@ static int load_without_log(struct recover *rc, int dir_fd)
 
 /* ---- all of it ---- */
 
-static int recover_finish(struct recover *rc, struct keyspace *ks)
+static int recover_finish(struct recover *rc)
 {
 	struct recovery *out = rc->out;
 	struct usage u;
-	int err = replay_finish(&rc->r, &out->report, rc->e);
+	int err;
 
+	out->db = rc->ld.r.db;
+	err = loading_finish(&rc->ld, &out->report);
 	if (err)
 		return err;
-	if (out->keys_expired && bytes_addf(&out->report, "keys left out because their time is over: %llu\n", (unsigned long long)out->keys_expired))
-		return error_set(rc->e, -ENOMEM, "out of memory");
-	keyspace_usage(ks, &u);
+	keyspace_usage(rc->ld.ks, &u);
 	out->keys_loaded = u.keys;
-	out->keys_skipped = rc->r.tombs.types;
-	out->lineage = rc->aof.lineage;
-	out->last_seq = rc->aof.last_seq;
-	out->sealed = rc->aof.sealed;
-	if (rc->port->loading && rc->total)
-		rc->port->loading(rc->port->ctx, rc->total, rc->total, out->keys_loaded);
+	out->keys_expired = rc->ld.keys_expired;
+	out->keys_skipped = rc->ld.r.tombs.types;
+	out->lineage = rc->ld.aof.lineage;
+	out->last_seq = rc->ld.aof.last_seq;
+	out->sealed = rc->ld.aof.sealed;
 	return 0;
 }
 
-int recover(const struct persist_config *c, int dir_fd, struct keyspace *ks, const struct persist_port *port, struct recovery *ret,
-            struct error *e)
+enum which { BY_CONFIG, DUMP_ALONE };
+
+static int load(struct recover *rc, int dir_fd, enum which which)
+{
+	if (which == DUMP_ALONE) {
+		loader_clear(&rc->ld.r.l);
+		return load_dump(rc, dir_fd);
+	}
+	return rc->c->appendonly ? load_with_log(rc, dir_fd) : load_without_log(rc, dir_fd);
+}
+
+static int run(const struct persist_config *c, int dir_fd, struct keyspace *ks, const struct persist_port *port, enum which which,
+               struct recovery *ret, struct error *e)
 {
 	struct recovery out = { .source = RECOVER_EMPTY };
-	struct recover rc = { .c = c, .port = port, .disk = port->disk ? port->disk : disk_real(), .out = &out, .e = e };
-	int err = replay_init(&rc.r, ks, c->uid, c->gid, rc.disk->now_ns(rc.disk->ctx));
+	struct recover rc = { .c = c, .out = &out, .e = e };
+	int err = loading_init(&rc.ld, c, port, ks, e);
 
 	if (err)
-		return error_set(e, err, "recover: out of memory");
-	rc.r.skip_non_strings = c->skip_non_strings;
-	rc.r.progress = recover_tick;
-	rc.r.progress_ctx = &rc;
-	err = c->appendonly ? load_with_log(&rc, dir_fd) : load_without_log(&rc, dir_fd);
+		return error_prepend(e, err, "recover");
+	rc.disk = rc.ld.disk;
+	err = load(&rc, dir_fd, which);
 	if (!err)
-		err = recover_finish(&rc, ks);
-	replay_fini(&rc.r);
+		err = recover_finish(&rc);
+	loading_fini(&rc.ld);
 	if (err) {
 		recovery_fini(&out);
 		return error_prepend(e, err, "recover");
 	}
 	*ret = out;
 	return 0;
+}
+
+int recover(const struct persist_config *c, int dir_fd, struct keyspace *ks, const struct persist_port *port, struct recovery *ret,
+            struct error *e)
+{
+	return run(c, dir_fd, ks, port, BY_CONFIG, ret, e);
+}
+
+int recover_dump(const struct persist_config *c, int dir_fd, struct keyspace *ks, const struct persist_port *port, struct recovery *ret,
+                 struct error *e)
+{
+	return run(c, dir_fd, ks, port, DUMP_ALONE, ret, e);
+}
+
+int recover_peek_dump(const struct persist_config *c, int dir_fd, struct rdb_origin *ret)
+{
+	struct error unused = { { 0 } };
+	struct mapped m = { 0 };
+	int err = mapped_file(dir_fd, c->dbfilename, &m, &unused);
+
+	if (err)
+		return err;
+	err = rdb_peek(m.data ? m.data : "", m.len, ret);
+	mapped_fini(&m);
+	return err;
+}
+
+enum recover_relation recover_relate(const struct rdb_origin *dump, uint64_t lineage, uint64_t last_seq)
+{
+	if (!lineage || !dump->lineage)
+		return RECOVER_OLDER;
+	if (dump->lineage == lineage)
+		return dump->seq > last_seq ? RECOVER_NEWER : RECOVER_OLDER;
+	/* A daemon without a log wrote it, and counted on from where it began. */
+	if (dump->parent == lineage && dump->seq <= dump->parent_seq)
+		return RECOVER_OLDER;
+	return dump->parent == lineage && dump->parent_seq >= last_seq ? RECOVER_NEWER : RECOVER_FORKED;
 }
 
 void recovery_fini(struct recovery *r)

@@ -1,5 +1,8 @@
 /* replay.c -- see replay.h: the table of commands, and keys that are left out. */
+#include "persist/replay_db.h"
 #include "persist/replay_verb.h"
+#include "persist/script.h"
+#include "store/keyname.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +11,6 @@
 
 enum {
 	NAME_CAP = 24,       /* longer than any name in the table */
-	NAMED_MAX = 10,      /* keys that a refusal names */
 	KEY_SHOWN_MAX = 100, /* bytes of a key that a message shows */
 };
 
@@ -175,26 +177,39 @@ static int verb_other_type(struct replay *r, const struct verb *v, const struct 
 	return 0;
 }
 
-int replay_command(struct replay *r, const struct resp_arg *argv, size_t argc, struct error *e)
+bool replay_knows(const struct resp_arg *argv, size_t argc)
 {
 	const struct verb *v = verb_find(&argv[0]);
+
+	return v ? argc >= v->argc_min : replay_knows_script(argv, argc);
+}
+
+int replay_command(struct replay *r, const struct resp_arg *argv, size_t argc, struct error *e)
+{
+	const struct verb *v = r->verb && resp_is(&argv[0], r->verb->name) ? r->verb : verb_find(&argv[0]);
 	int err;
 
 	if (!v) {
+		err = replay_enter(r, e);
+		r->l.displace = !r->strict;
+		if (!err)
+			err = replay_script(r, argv, argc, e);
+		if (err != -ENOENT)
+			return err ? error_prepend(e, err, "EVAL") : 0;
 		if (resp_is(&argv[0], "EVAL") || resp_is(&argv[0], "EVALSHA") || resp_is(&argv[0], "FCALL"))
 			return replay_bad(&argv[0], "runs a script, which can't be replayed without a redis-server "
 			                            "(let it rewrite the log: BGREWRITEAOF)", e);
 		return replay_bad(&argv[0], "is not a command that can be replayed", e);
 	}
+	r->verb = v;
 	if (argc < v->argc_min)
 		return error_set(e, -EPROTO, "%s has too few arguments", v->name);
 	if (!v->apply && v->keys == KEY_NONE)
 		return 0;
-	if (r->db != 0 && v->apply != replay_select && v->apply != replay_swapdb && v->apply != replay_flushdb &&
-	    v->apply != replay_flushall) {
-		replay_foreign(r, r->db);
-		return 0;
-	}
+	err = v->apply == replay_select ? 0 : replay_enter(r, e);
+	if (err)
+		return err;
+	r->l.displace = !r->strict;
 	err = v->apply ? v->apply(r, argv, argc, e) : verb_other_type(r, v, argv, argc, e);
 	return err ? error_prepend(e, err, "%s", v->name) : 0;
 }
@@ -204,7 +219,7 @@ int replay_command(struct replay *r, const struct resp_arg *argv, size_t argc, s
 int replay_note(struct replay *r, const struct resp_arg *key, enum tomb_kind kind, const char *text, struct error *e)
 {
 	if (replay_is_value(r, key, NULL)) {
-		int err = loader_remove(&r->l, key->data, key->len);
+		int err = loader_delete(&r->l, key->data, key->len);
 
 		if (err)
 			return error_set(e, err, "%s", strerror(-err));
@@ -221,18 +236,14 @@ int replay_refused(struct replay *r, const struct resp_arg *key, int err, struct
 
 	if (err == -EINVAL)
 		why = r->l.why;
-	else if (err == -EISDIR)
-		why = "is both a value and a directory";
 	else if (err == -ENOTDIR)
-		why = "lies below a key that has a value";
-	else if (err == -EEXIST)
-		why = "is both a value and a symbolic link";
+		why = "lies below a symbolic link";
 	if (why && !r->strict)
 		return replay_note(r, key, TOMB_NO_PATH, why, e);
 	if (err == -ENOSPC)
 		why = "the keyspace is full (maxmemory)";
 	else if (err == -EFBIG)
-		why = "its value is larger than a value may be";
+		why = "has a value that is larger than value-max allows";
 	else if (!why)
 		why = strerror(-err);
 	return error_set(e, err, "key \"%s\" %s", error_quote(key->data, key->len, shown, sizeof(shown)), why);
@@ -252,73 +263,20 @@ int replay_other_type(struct replay *r, const struct resp_arg *key, const char *
 	return replay_note(r, key, TOMB_TYPE, type, e);
 }
 
-void replay_foreign(struct replay *r, uint64_t db)
+int replay_escape(struct replay *r, int which, const char **path, size_t *len)
 {
-	if (r->foreign_keys++ == 0)
-		r->foreign_db = db;
-}
+	size_t at = (size_t)which * KEYSPACE_KEY_MAX;
+	int64_t n;
 
-/* ---- life ---- */
-
-int replay_init(struct replay *r, struct keyspace *ks, uint32_t uid, uint32_t gid, int64_t now_ns)
-{
-	*r = (struct replay){ 0 };
-	return loader_init(&r->l, ks, uid, gid, now_ns);
-}
-
-void replay_fini(struct replay *r)
-{
-	loader_fini(&r->l);
-	tombs_fini(&r->tombs);
-	bytes_fini(&r->scratch);
-}
-
-/* Appends a line for each of the first keys that can't be mounted. */
-static int replay_name_keys(const struct replay *r, uint64_t count, struct bytes *text)
-{
-	uint64_t named = 0;
-	size_t i;
-
-	for (i = 0; i < r->tombs.count && named < NAMED_MAX; i++) {
-		const struct tomb *tomb = &r->tombs.tomb[i];
-		char shown[KEY_SHOWN_MAX];
-
-		if (tomb->kind == TOMB_GONE || (tomb->kind == TOMB_TYPE && r->skip_non_strings))
-			continue;
-		error_quote(tombs_key(&r->tombs, tomb), tomb->key_len, shown, sizeof(shown));
-		if (bytes_addf(text, tomb->kind == TOMB_TYPE ? "\n  \"%s\" is of another type (%s)" : "\n  \"%s\" %s", shown, tomb->text))
-			return -ENOMEM;
-		named++;
-	}
-	if (named < count && bytes_addf(text, "\n  and %llu more", (unsigned long long)(count - named)))
+	if (*len == 0 || keyname_is_path(*path, *len))
+		return 0;
+	r->scratch.len = 0;
+	if (bytes_reserve(&r->scratch, 2 * KEYSPACE_KEY_MAX) < 0)
 		return -ENOMEM;
-	if (r->tombs.types && !r->skip_non_strings && bytes_addf(text, "\n(skip-non-strings leaves out keys of other types)"))
-		return -ENOMEM;
-	return 0;
-}
-
-int replay_finish(struct replay *r, struct bytes *report, struct error *e)
-{
-	uint64_t count = r->tombs.no_paths + (r->skip_non_strings ? 0 : r->tombs.types);
-	struct bytes text = { 0 };
-	int err = 0;
-
-	if (r->foreign_keys)
-		return error_set(e, -EINVAL, "there are keys outside of database 0: %llu writes to others, the first to database %llu; "
-		                 "only database 0 can be mounted", (unsigned long long)r->foreign_keys,
-		                 (unsigned long long)r->foreign_db);
-	if (count) {
-		err = replay_name_keys(r, count, &text);
-		if (err || bytes_add(&text, "", 1))
-			err = error_set(e, -ENOMEM, "out of memory");
-		else
-			err = error_set(e, -EINVAL, "%llu %s can't be mounted:%s", (unsigned long long)count,
-			                count == 1 ? "key" : "keys", text.data);
-		bytes_fini(&text);
-		return err;
-	}
-	if (r->tombs.types && bytes_addf(report, "keys of other types left out (skip-non-strings): %llu\n",
-	                                 (unsigned long long)r->tombs.types))
-		return error_set(e, -ENOMEM, "out of memory");
+	n = keyname_to_path(*path, *len, false, r->scratch.data + at, KEYSPACE_KEY_MAX);
+	if (n < 0)
+		return (int)n;
+	*path = r->scratch.data + at;
+	*len = (size_t)n;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* replay_key.c -- commands that remove, move, copy or time keys, and those that choose a database. */
 #include "persist/rdb.h"
+#include "persist/replay_db.h"
 #include "persist/replay_verb.h"
 
 #include <errno.h>
@@ -23,10 +24,11 @@ int replay_del(struct replay *r, const struct resp_arg *argv, size_t argc, struc
 static int replay_expire_key(struct replay *r, const struct resp_arg *key, int64_t at_ms, struct error *e)
 {
 	uint64_t id;
+	int err = loader_own_value(&r->l, key->data, key->len, &id);
 
-	if (!replay_is_value(r, key, &id))
-		return 0;
-	return replay_expire_id(r, id, at_ms, e);
+	if (err == -ENOMEM)
+		return error_set(e, err, "out of memory");
+	return err ? 0 : replay_expire_id(r, id, at_ms, e);
 }
 
 static int replay_expire_in(struct replay *r, const struct resp_arg *argv, int64_t unit_ms, bool relative, struct error *e)
@@ -105,14 +107,7 @@ static int replay_note_as(struct replay *r, const struct resp_arg *from, const s
 
 	if (move)
 		tombs_remove(&r->tombs, from->data, from->len);
-	return replay_note(r, to, kind, kind == TOMB_NO_PATH ? "came from a key that is no path" : text, e);
-}
-
-static int replay_transfer(struct replay *r, const struct resp_arg *from, const struct resp_arg *to, bool move)
-{
-	if (move)
-		return loader_rename(&r->l, from->data, from->len, to->data, to->len, 0);
-	return loader_copy(&r->l, from->data, from->len, to->data, to->len);
+	return replay_note(r, to, kind, kind == TOMB_NO_PATH ? "came from a key that can't be" : text, e);
 }
 
 static int replay_to(struct replay *r, const struct resp_arg *from, const struct resp_arg *to, bool move, struct error *e)
@@ -125,9 +120,7 @@ static int replay_to(struct replay *r, const struct resp_arg *from, const struct
 		return replay_note_as(r, from, to, move, e);
 	if (!replay_is_value(r, from, NULL))
 		return replay_no_key(r, from, e);
-	err = replay_transfer(r, from, to, move);
-	if (err == -EISDIR && !r->strict && loader_remove(&r->l, to->data, to->len) == 0)
-		err = replay_transfer(r, from, to, move);
+	err = (move ? loader_move : loader_copy)(&r->l, from->data, from->len, to->data, to->len);
 	if (err) {
 		err = replay_refused(r, to, err, e);
 		return !err && move ? replay_forget(r, from, e) : err;
@@ -145,7 +138,7 @@ int replay_rename(struct replay *r, const struct resp_arg *argv, size_t argc, st
 
 int replay_copy(struct replay *r, const struct resp_arg *argv, size_t argc, struct error *e)
 {
-	int64_t db = 0;
+	int64_t db = (int64_t)r->db;
 	size_t i;
 
 	for (i = 3; i < argc; i++) {
@@ -156,10 +149,10 @@ int replay_copy(struct replay *r, const struct resp_arg *argv, size_t argc, stru
 		if (replay_int(&argv[i], &db, e))
 			return -EPROTO;
 	}
-	if (db != 0) {
-		replay_foreign(r, (uint64_t)db);
-		return 0;
-	}
+	if (db < 0)
+		return replay_bad(&argv[2], "goes to no database", e);
+	if ((uint64_t)db != r->db)
+		return replay_carry(r, &argv[1], &argv[2], (uint64_t)db, false, e);
 	return replay_to(r, &argv[1], &argv[2], false, e);
 }
 
@@ -170,8 +163,9 @@ int replay_move(struct replay *r, const struct resp_arg *argv, size_t argc, stru
 	(void)argc;
 	if (replay_int(&argv[2], &db, e))
 		return -EPROTO;
-	replay_foreign(r, (uint64_t)db);
-	return replay_forget(r, &argv[1], e);
+	if (db < 0 || (uint64_t)db == r->db)
+		return replay_bad(&argv[2], "is no database to move a key to", e);
+	return replay_carry(r, &argv[1], &argv[1], (uint64_t)db, true, e);
 }
 
 /* RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME s] [FREQ n] */
@@ -228,13 +222,12 @@ int replay_swapdb(struct replay *r, const struct resp_arg *argv, size_t argc, st
 {
 	int64_t a, b;
 
-	(void)r;
 	(void)argc;
 	if (replay_int(&argv[1], &a, e) || replay_int(&argv[2], &b, e))
 		return -EPROTO;
-	if (a != b && (a == 0 || b == 0))
-		return error_set(e, -EPROTO, "exchanges database 0 with another; only database 0 can be mounted");
-	return 0;
+	if (a < 0 || b < 0)
+		return replay_bad(&argv[a < 0 ? 1 : 2], "is no database", e);
+	return replay_swap(r, (uint64_t)a, (uint64_t)b, e);
 }
 
 int replay_flushdb(struct replay *r, const struct resp_arg *argv, size_t argc, struct error *e)
@@ -242,8 +235,6 @@ int replay_flushdb(struct replay *r, const struct resp_arg *argv, size_t argc, s
 	(void)argv;
 	(void)argc;
 	(void)e;
-	if (r->db != 0)
-		return 0;
 	loader_clear(&r->l);
 	tombs_clear(&r->tombs);
 	return 0;
@@ -254,8 +245,6 @@ int replay_flushall(struct replay *r, const struct resp_arg *argv, size_t argc, 
 	(void)argv;
 	(void)argc;
 	(void)e;
-	loader_clear(&r->l);
-	tombs_clear(&r->tombs);
-	r->foreign_keys = 0;
+	replay_clear_all(r);
 	return 0;
 }

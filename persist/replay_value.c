@@ -3,16 +3,14 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const int64_t ns_per_ms = 1000000;
 
 bool replay_is_value(struct replay *r, const struct resp_arg *key, uint64_t *ret_id)
 {
-	struct attr a;
 	uint64_t id;
 
-	if (loader_find(&r->l, key->data, key->len, &id) || keyspace_getattr(r->l.ks, id, &a) || !S_ISREG(a.mode))
+	if (loader_find_value(&r->l, key->data, key->len, &id))
 		return false;
 	if (ret_id)
 		*ret_id = id;
@@ -53,18 +51,22 @@ int replay_scratch(struct replay *r, const struct resp_arg *key, struct error *e
 	return REPLAY_FOUND;
 }
 
-/* A loader call said -EISDIR for KEY: an empty directory that stands in the way goes. */
-static bool replay_make_room(struct replay *r, const struct resp_arg *key, int err)
-{
-	return err == -EISDIR && !r->strict && key->len && loader_remove(&r->l, key->data, key->len) == 0;
-}
-
-/* KEY is a value now. */
-static void replay_has(struct replay *r, const struct resp_arg *key)
+void replay_has(struct replay *r, const struct resp_arg *key)
 {
 	r->keys++;
 	if (!tombs_empty(&r->tombs))
 		tombs_remove(&r->tombs, key->data, key->len);
+}
+
+/* What loader_set() or loader_put() said of KEY and *ID. */
+static int replay_was_put(struct replay *r, const struct resp_arg *key, int err, uint64_t *id, struct error *e)
+{
+	if (!err) {
+		replay_has(r, key);
+		return 0;
+	}
+	*id = 0;
+	return replay_refused(r, key, err, e);
 }
 
 int replay_put(struct replay *r, const struct resp_arg *key, const void *data, size_t len, uint64_t *ret_id, struct error *e)
@@ -72,14 +74,7 @@ int replay_put(struct replay *r, const struct resp_arg *key, const void *data, s
 	uint64_t id = 0;
 	int err = loader_set(&r->l, key->data, key->len, data, len, &id);
 
-	if (replay_make_room(r, key, err))
-		err = loader_set(&r->l, key->data, key->len, data, len, &id);
-	if (err) {
-		id = 0;
-		err = replay_refused(r, key, err, e);
-	} else {
-		replay_has(r, key);
-	}
+	err = replay_was_put(r, key, err, &id, e);
 	if (ret_id)
 		*ret_id = id;
 	return err;
@@ -104,8 +99,6 @@ int replay_write(struct replay *r, const struct resp_arg *key, uint64_t off, con
 {
 	int err = loader_write(&r->l, key->data, key->len, off, data, len, NULL);
 
-	if (replay_make_room(r, key, err))
-		err = loader_write(&r->l, key->data, key->len, off, data, len, NULL);
 	return err ? replay_refused(r, key, err, e) : 0;
 }
 
@@ -124,7 +117,7 @@ int replay_forget(struct replay *r, const struct resp_arg *key, struct error *e)
 		tombs_remove(&r->tombs, key->data, key->len);
 	if (!replay_is_value(r, key, NULL))
 		return 0;
-	err = loader_remove(&r->l, key->data, key->len);
+	err = loader_delete(&r->l, key->data, key->len);
 	return err ? replay_refused(r, key, err, e) : 0;
 }
 
@@ -145,10 +138,17 @@ int replay_time(struct replay *r, const struct resp_arg *a, int64_t unit_ms, boo
 	return 0;
 }
 
-int replay_string(struct replay *r, const struct resp_arg *key, const struct resp_arg *value, int64_t expire_at_ms, uint64_t *ret_id,
-                  struct error *e)
+int replay_string(struct replay *r, const struct resp_arg *key, const struct resp_arg *value, struct value **made, int64_t expire_at_ms,
+                  uint64_t *ret_id, struct error *e)
 {
-	int err = replay_put(r, key, value->data, value->len, ret_id, e);
+	int err;
 
+	if (made) {
+		err = loader_put(&r->l, key->data, key->len, *made, value->len, ret_id);
+		*made = NULL;
+		err = replay_was_put(r, key, err, ret_id, e);
+	} else {
+		err = replay_put(r, key, value->data, value->len, ret_id, e);
+	}
 	return !err && *ret_id && expire_at_ms ? replay_expire_id(r, *ret_id, expire_at_ms, e) : err;
 }

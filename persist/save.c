@@ -24,6 +24,10 @@ static int sink(void *ctx, const void *data, size_t len)
 		return -ECANCELED;
 	int err = disk_write_all(s->disk, s->fd, data, len, &done);
 	s->size += done;
+	if (!err && s->incremental && s->size - s->written_out >= SAVE_STEP) {
+		err = s->disk->write_out(s->disk->ctx, s->fd, s->written_out, s->size - s->written_out);
+		s->written_out = s->size;
+	}
 	return err;
 }
 
@@ -53,9 +57,9 @@ static int write_entries(struct save *s, int (*put)(void *w, const struct snapsh
 		/* With no lock held: else the scheduler may choose a moment when one is, and all wait for a thread that may not run. */
 		sched_yield();
 		atomic_fetch_add_explicit(&s->processed, (uint64_t)b->count, memory_order_relaxed);
-		uint64_t memory = snapshot_memory(s->snapshot);
-		if (memory > atomic_load_explicit(&s->memory_peak, memory_order_relaxed))
-			atomic_store_explicit(&s->memory_peak, memory, memory_order_relaxed);
+		uint64_t peak, memory = snapshot_memory(s->snapshot, &peak);
+		atomic_store_explicit(&s->memory, memory, memory_order_relaxed);
+		atomic_store_explicit(&s->memory_peak, peak, memory_order_relaxed);
 	}
 	free(b);
 	return err;
@@ -94,7 +98,7 @@ static int write_aof(struct save *s)
 	int err = aof_base_new(&s->rdb, sink, s, &w);
 	if (err)
 		return err;
-	err = aof_base_begin(w);
+	err = aof_base_begin(w, &s->totals);
 	if (!err)
 		err = write_entries(s, put_aof, w);
 	if (!err)
@@ -131,12 +135,21 @@ int save_run(struct save *s)
 	return s->err;
 }
 
+/* The ones who wait for a reply come first: a smaller share of a CPU that others want too, and (SCHED_BATCH) no CPU is taken from them when
+ * this thread wakes up from the disk.  Neither needs a privilege; where it fails all goes on as it was. */
+static void stand_back(void)
+{
+	struct sched_param none = { 0 };
+
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
+	(void)setpriority(PRIO_PROCESS, 0, 10);
+}
+
 static void *save_thread(void *arg)
 {
 	struct save *s = arg;
 
-	/* The ones who wait for a reply come first. */
-	setpriority(PRIO_PROCESS, 0, 10);
+	stand_back();
 	save_run(s);
 	void (*on_finished)(void *ctx) = s->on_finished;
 	void *ctx = s->ctx;

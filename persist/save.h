@@ -13,7 +13,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum save_kind { SAVE_NONE, SAVE_DUMP, SAVE_BASE };
+/* Small enough that the kernel's part of it is no pause for whoever waits for this CPU. */
+enum { SAVE_STEP = 1 << 20 };
+
+enum save_kind { SAVE_NONE, SAVE_DUMP, SAVE_BASE, SAVE_KINDS };
 
 /*  C constant after begin   W the thread that writes   a atomic  */
 struct save {
@@ -25,6 +28,7 @@ struct save {
 	const char *name;                 /* C DUMP: final name, borrowed */
 	struct rdb_options rdb;           /* C */
 	bool as_commands;                 /* C BASE: aof_base.h instead of RDB */
+	bool incremental;                 /* C what is written goes to the disk every SAVE_STEP bytes, not all at the end */
 	int64_t key_delay_us;             /* C for tests */
 	struct snapshot *snapshot;        /* C */
 	struct snapshot_totals totals;    /* C */
@@ -32,8 +36,10 @@ struct save {
 	int64_t begun_ns;                 /* C monotonic */
 	int fd;                           /* W */
 	uint64_t size;                    /* W bytes written */
+	uint64_t written_out;             /* W of them, on their way to the disk already */
 	_Atomic uint64_t processed;       /* a entries */
-	_Atomic uint64_t memory_peak;     /* a bytes of pre-images */
+	_Atomic uint64_t memory;          /* a bytes of pre-images, as of the last batch of entries */
+	_Atomic uint64_t memory_peak;     /* a bytes, likewise */
 	_Atomic bool abort;               /* a: end soon with -ECANCELED */
 	_Atomic bool finished;            /* a: err and size may be read */
 	int err;

@@ -8,10 +8,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
 	ATTR_STORED = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME | ATTR_CTIME,
 	ATTR_OWNER = ATTR_MODE | ATTR_UID | ATTR_GID,
+	AUX_ATIME_KNOWN = AUX_ATIME_IS_MTIME | AUX_ATIME_AT_MTIME,      /* by one of these, or it stands there */
+	AUX_FLAGS = AUX_ATIME_KNOWN | AUX_CTIME_IS_MTIME | AUX_ESCAPED | AUX_LINKED | AUX_XATTRS,
 	AUX_FIXED_SIZE = 3 + 3 * 4 + 8,  /* up to and with mtime */
 };
 
@@ -126,6 +129,37 @@ static void attr_take(struct take *t, uint32_t mask, struct attr_change *a)
 		a->ctime_ns = (int64_t)take_u64(t);
 }
 
+/* ---- extended attributes ---- */
+
+static bool take_xattr(struct take *t, struct xattr *ret)
+{
+	const char *value = NULL;
+
+	take_string(t, &ret->name, &ret->name_len);
+	take_string(t, &value, &ret->len);
+	ret->value = value;
+	if (!t->failed && (ret->name_len == 0 || ret->name_len > XATTRS_NAME_MAX || memchr(ret->name, 0, ret->name_len) ||
+	                   ret->len > XATTRS_VALUE_MAX))
+		t->failed = true;
+	return !t->failed;
+}
+
+static size_t xattr_size(const struct xattr *a)
+{
+	return string_size(a->name_len) + string_size(a->len);
+}
+
+static char *xattr_put(char *p, const struct xattr *a)
+{
+	return string_put(string_put(p, a->name, a->name_len), a->value, a->len);
+}
+
+/* Whether MODE is that of a FIFO, socket or device. */
+static bool is_special(uint32_t mode)
+{
+	return (mode & ~(uint32_t)(S_IFMT | 07777)) == 0 && (S_ISFIFO(mode) || S_ISSOCK(mode) || S_ISCHR(mode) || S_ISBLK(mode));
+}
+
 /* ---- writing a seal ---- */
 
 size_t seal_record_size(const struct seal_record *r)
@@ -139,15 +173,26 @@ size_t seal_record_size(const struct seal_record *r)
 		return size + attr_size(ATTR_OWNER);
 	case SEAL_SYMLINK:
 		return size + attr_size(ATTR_OWNER) + string_size(r->to_len);
+	case SEAL_LINK:
+		return size + string_size(r->to_len);
 	case SEAL_REMOVE:
+	case SEAL_BESIDE:
 		return size;
 	case SEAL_RENAME:
 		return size + 1 + string_size(r->to_len);
+	case SEAL_XATTR:
+		return size + 1 + xattr_size(&r->xattr);
 	case SEAL_LINEAGE:
 	case SEAL_PARENT_TIME:
 	case SEAL_RESIZE:
 	case SEAL_BASE:
 		return size + 8;
+	case SEAL_ZERO:
+		return size + 16;
+	case SEAL_MKNOD:
+		return size + attr_size(ATTR_OWNER) + 4;
+	case SEAL_COPY:
+		return size + 24 + string_size(r->to_len);
 	}
 	assert(!"kind of record");
 	return size;
@@ -168,16 +213,30 @@ char *seal_put_record(char *p, const struct seal_record *r)
 	case SEAL_SYMLINK:
 		p = attr_put(p, ATTR_OWNER, &r->attr);
 		return string_put(p, r->to, r->to_len);
+	case SEAL_LINK:
+		return string_put(p, r->to, r->to_len);
 	case SEAL_REMOVE:
+	case SEAL_BESIDE:
 		return p;
 	case SEAL_RENAME:
 		*p++ = (char)r->flags;
 		return string_put(p, r->to, r->to_len);
+	case SEAL_XATTR:
+		*p++ = r->xattr.value ? 0 : SEAL_XATTR_REMOVED;
+		return xattr_put(p, &r->xattr);
 	case SEAL_LINEAGE:
 	case SEAL_PARENT_TIME:
 	case SEAL_RESIZE:
 	case SEAL_BASE:
 		return le_put64(p, r->number);
+	case SEAL_ZERO:
+		return le_put64(le_put64(p, r->number), r->length);
+	case SEAL_MKNOD:
+		p = attr_put(p, ATTR_OWNER, &r->attr);
+		return le_put32(p, (uint32_t)r->number);
+	case SEAL_COPY:
+		p = le_put64(le_put64(p, r->number), r->length);
+		return le_put64(string_put(p, r->to, r->to_len), r->from);
 	}
 	assert(!"kind of record");
 	return p;
@@ -269,17 +328,46 @@ int seal_next_record(const struct seal *s, size_t *pos, struct seal_record *ret)
 		attr_take(&t, ATTR_OWNER, &r.attr);
 		take_string(&t, &r.to, &r.to_len);
 		break;
+	case SEAL_LINK:
+		take_string(&t, &r.to, &r.to_len);
+		break;
 	case SEAL_REMOVE:
+	case SEAL_BESIDE:
 		break;
 	case SEAL_RENAME:
 		r.flags = take_u8(&t);
 		take_string(&t, &r.to, &r.to_len);
+		break;
+	case SEAL_XATTR:
+		r.flags = take_u8(&t);
+		if (!take_xattr(&t, &r.xattr) || r.flags & ~(unsigned)SEAL_XATTR_REMOVED)
+			return -EPROTO;
+		if (r.flags & SEAL_XATTR_REMOVED)
+			r.xattr.value = NULL;
+		if (!r.xattr.value && r.xattr.len)
+			return -EPROTO;
 		break;
 	case SEAL_LINEAGE:
 	case SEAL_PARENT_TIME:
 	case SEAL_RESIZE:
 	case SEAL_BASE:
 		r.number = take_u64(&t);
+		break;
+	case SEAL_ZERO:
+		r.number = take_u64(&t);
+		r.length = take_u64(&t);
+		break;
+	case SEAL_MKNOD:
+		attr_take(&t, ATTR_OWNER, &r.attr);
+		r.number = take_u32(&t);
+		if (!is_special(r.attr.mode))
+			return -EPROTO;
+		break;
+	case SEAL_COPY:
+		r.number = take_u64(&t);
+		r.length = take_u64(&t);
+		take_string(&t, &r.to, &r.to_len);
+		r.from = take_u64(&t);
 		break;
 	default:
 		return -EPROTO;
@@ -301,42 +389,103 @@ uint32_t seal_crc(const void *batch, const void *blob_end)
 
 static unsigned aux_flags(const struct attr_change *a)
 {
-	return (a->atime_ns == a->mtime_ns ? AUX_ATIME_IS_MTIME : 0u) | (a->ctime_ns == a->mtime_ns ? AUX_CTIME_IS_MTIME : 0u);
+	const unsigned atime = a->atime_ns == a->mtime_ns ? AUX_ATIME_IS_MTIME : a->atime_ns == keyspace_atime_at(a->mtime_ns) ? AUX_ATIME_AT_MTIME : 0;
+
+	return atime | (a->ctime_ns == a->mtime_ns ? AUX_CTIME_IS_MTIME : 0u);
+}
+
+static size_t xattrs_size(const struct xattrs *x)
+{
+	size_t size = x ? varint_size(xattrs_count(x)) : 0, pos = 0;
+	struct xattr a;
+
+	while (xattrs_next(x, &pos, &a))
+		size += xattr_size(&a);
+	return size;
+}
+
+static char *xattrs_put(char *p, const struct xattrs *x)
+{
+	size_t pos = 0;
+	struct xattr a;
+
+	if (x)
+		p = varint_put(p, xattrs_count(x));
+	while (xattrs_next(x, &pos, &a))
+		p = xattr_put(p, &a);
+	return p;
+}
+
+/* All of them are looked at once, so that whoever takes them later meets no error. */
+static void take_xattrs(struct take *t, struct aux_attr *ret)
+{
+	uint64_t count = 0;
+	struct xattr a;
+
+	t->p = t->failed ? NULL : varint_get(t->p, t->end, &count);
+	t->failed |= !t->p;
+	ret->xattr = t->p;
+	for (; count > 0 && take_xattr(t, &a); count--)
+		if (t->p - ret->xattr > XATTRS_BYTES_MAX)
+			t->failed = true;
+	ret->xattr_len = t->failed ? 0 : (size_t)(t->p - ret->xattr);
+}
+
+int aux_next_xattr(const char *xattr, size_t len, size_t *pos, struct xattr *ret)
+{
+	struct take t;
+
+	if (*pos == len)
+		return 0;
+	t = (struct take){.p = xattr + *pos, .end = xattr + len};
+	if (!take_xattr(&t, ret))
+		return 0;
+	*pos = (size_t)(t.p - xattr);
+	return 1;
 }
 
 size_t aux_attr_size(const struct aux_attr *a)
 {
 	size_t size = AUX_FIXED_SIZE;
 
-	if (a->attr.atime_ns != a->attr.mtime_ns)
+	if (!(aux_flags(&a->attr) & AUX_ATIME_KNOWN))
 		size += 8;
 	if (a->attr.ctime_ns != a->attr.mtime_ns)
+		size += 8;
+	if (a->link)
 		size += 8;
 	if (a->kind != AUX_VALUE)
 		size += string_size(a->path_len);
 	if (a->kind == AUX_SYMLINK)
 		size += string_size(a->target_len);
-	return size;
+	if (a->kind == AUX_SPECIAL)
+		size += 4;
+	return size + xattrs_size(a->xattrs);
 }
 
 char *aux_attr_write(char *p, const struct aux_attr *a)
 {
-	unsigned flags = aux_flags(&a->attr);
+	unsigned flags = aux_flags(&a->attr) | (a->escaped ? AUX_ESCAPED : 0u) | (a->link ? AUX_LINKED : 0u) |
+	                 (a->xattrs ? AUX_XATTRS : 0u);
 
 	*p++ = AUX_VERSION;
 	*p++ = (char)a->kind;
 	*p++ = (char)flags;
 	p = attr_put(p, ATTR_OWNER, &a->attr);
 	p = le_put64(p, (uint64_t)a->attr.mtime_ns);
-	if (!(flags & AUX_ATIME_IS_MTIME))
+	if (!(flags & AUX_ATIME_KNOWN))
 		p = le_put64(p, (uint64_t)a->attr.atime_ns);
 	if (!(flags & AUX_CTIME_IS_MTIME))
 		p = le_put64(p, (uint64_t)a->attr.ctime_ns);
+	if (a->link)
+		p = le_put64(p, a->link);
 	if (a->kind != AUX_VALUE)
 		p = string_put(p, a->path, a->path_len);
 	if (a->kind == AUX_SYMLINK)
 		p = string_put(p, a->target, a->target_len);
-	return p;
+	if (a->kind == AUX_SPECIAL)
+		p = le_put32(p, a->rdev);
+	return xattrs_put(p, a->xattrs);
 }
 
 int aux_attr_parse(const void *blob, size_t len, struct aux_attr *ret)
@@ -351,19 +500,48 @@ int aux_attr_parse(const void *blob, size_t len, struct aux_attr *ret)
 		return -ENOTSUP;
 	a.kind = (int)take_u8(&t);
 	flags = take_u8(&t);
-	if (a.kind < AUX_VALUE || a.kind > AUX_SYMLINK || flags & ~(unsigned)(AUX_ATIME_IS_MTIME | AUX_CTIME_IS_MTIME))
+	if (a.kind < AUX_VALUE || a.kind > AUX_SPECIAL || flags & ~(unsigned)AUX_FLAGS || (flags & AUX_LINKED && a.kind == AUX_DIRECTORY) ||
+	    (flags & AUX_ATIME_KNOWN) == AUX_ATIME_KNOWN)
 		return -EPROTO;
+	a.escaped = flags & AUX_ESCAPED;
 	attr_take(&t, ATTR_OWNER, &a.attr);
 	a.attr.mask = ATTR_STORED;
 	a.attr.mtime_ns = (int64_t)take_u64(&t);
-	a.attr.atime_ns = flags & AUX_ATIME_IS_MTIME ? a.attr.mtime_ns : (int64_t)take_u64(&t);
+	a.attr.atime_ns = flags & AUX_ATIME_IS_MTIME   ? a.attr.mtime_ns
+	                  : flags & AUX_ATIME_AT_MTIME ? keyspace_atime_at(a.attr.mtime_ns)
+	                                               : (int64_t)take_u64(&t);
 	a.attr.ctime_ns = flags & AUX_CTIME_IS_MTIME ? a.attr.mtime_ns : (int64_t)take_u64(&t);
+	a.link = flags & AUX_LINKED ? take_u64(&t) : 0;
+	t.failed |= flags & AUX_LINKED && !a.link;
 	if (a.kind != AUX_VALUE)
 		take_string(&t, &a.path, &a.path_len);
 	if (a.kind == AUX_SYMLINK)
 		take_string(&t, &a.target, &a.target_len);
-	if (t.failed || t.p != t.end)
+	if (a.kind == AUX_SPECIAL)
+		a.rdev = take_u32(&t);
+	if (flags & AUX_XATTRS)
+		take_xattrs(&t, &a);
+	if (t.failed || t.p != t.end || (a.kind == AUX_SPECIAL && !is_special(a.attr.mode)))
 		return -EPROTO;
 	*ret = a;
 	return 0;
+}
+
+char *aux_sparse_write(char *p, const struct aux_sparse *a)
+{
+	*p++ = AUX_VERSION;
+	*p++ = AUX_SPARSE;
+	return le_put64(le_put64(p, a->size), a->off);
+}
+
+int aux_sparse_parse(const void *blob, size_t len, struct aux_sparse *ret)
+{
+	const char *p = blob;
+
+	if (len < 2 || p[0] != AUX_VERSION || p[1] != AUX_SPARSE)
+		return 0;
+	if (len < AUX_SPARSE_SIZE)
+		return -EPROTO;
+	*ret = (struct aux_sparse){ .size = le_get64(p + 2), .off = le_get64(p + 10), .data = p + AUX_SPARSE_SIZE, .len = len - AUX_SPARSE_SIZE };
+	return ret->off > ret->size || ret->len > ret->size - ret->off ? -EPROTO : 1;
 }

@@ -4,6 +4,7 @@
 
 #include "persist/format.h"
 #include "store/keyspace.h"
+#include "store/xattr.h"
 
 #include <stdbool.h>
 
@@ -12,11 +13,14 @@ struct seal_record {
 	bool path_is_key;              /* path, path_len: unset then */
 	const char *path;              /* borrowed */
 	size_t path_len;
-	struct attr_change attr;       /* ATTR; MKDIR and SYMLINK: mode, uid, gid */
-	const char *to;                /* RENAME: new path; SYMLINK: target */
+	struct attr_change attr;       /* ATTR; MKDIR, SYMLINK, MKNOD: mode (MKNOD: with the type), uid, gid */
+	struct xattr xattr;            /* XATTR; value NULL: taken away */
+	const char *to;                /* RENAME, LINK: new path; SYMLINK: target */
 	size_t to_len;
 	unsigned flags;                /* RENAME */
-	uint64_t number;               /* LINEAGE, RESIZE, BASE; PARENT_TIME as int64_t */
+	uint64_t number;               /* LINEAGE, RESIZE, BASE; PARENT_TIME as int64_t; ZERO, COPY: offset; MKNOD: device */
+	uint64_t length;               /* ZERO, COPY */
+	uint64_t from;                 /* COPY: offset in the other, whose path is TO */
 };
 
 struct seal {
@@ -51,14 +55,34 @@ uint32_t seal_crc(const void *batch, const void *blob_end);
 
 /* ---- AUX "kvfs" ---- */
 struct aux_attr {
-	int kind;                      /* AUX_VALUE, AUX_DIRECTORY, AUX_SYMLINK */
-	struct attr_change attr;       /* mode, uid, gid, three times */
-	const char *path, *target;     /* borrowed; directory and symlink */
+	int kind;                      /* AUX_VALUE, AUX_DIRECTORY, AUX_SYMLINK, AUX_SPECIAL */
+	struct attr_change attr;       /* mode (SPECIAL: with the type), uid, gid, three times */
+	bool escaped;                  /* AUX_ESCAPED */
+	uint64_t link;                 /* number of what has several names; 0: it has one */
+	const char *path, *target;     /* borrowed; path of all but a value, target of a symlink */
 	size_t path_len, target_len;
+	uint32_t rdev;                 /* SPECIAL */
+	const struct xattrs *xattrs;   /* writing: borrowed; NULL: none */
+	const char *xattr;             /* reading: for aux_next_xattr(), borrowed from the blob */
+	size_t xattr_len;
 };
+/* A piece of a value: AUX_SPARSE. */
+struct aux_sparse {
+	uint64_t size, off;
+	const char *data;              /* borrowed */
+	size_t len;
+};
+enum { AUX_SPARSE_SIZE = 18 };         /* bytes before the data */
+/* All but the data. */
+char *aux_sparse_write(char *p, const struct aux_sparse *a);
+/* 1; 0: it is another kind of blob; -EPROTO. */
+int aux_sparse_parse(const void *blob, size_t len, struct aux_sparse *ret);
+
 size_t aux_attr_size(const struct aux_attr *a);
 char *aux_attr_write(char *p, const struct aux_attr *a);
 /* 0; -EPROTO; -ENOTSUP for another version. */
 int aux_attr_parse(const void *blob, size_t len, struct aux_attr *ret);
+/* Takes an extended attribute of LEN bytes that aux_attr_parse() found, at *POS (start with 0): 1, or 0 at the end. */
+int aux_next_xattr(const char *xattr, size_t len, size_t *pos, struct xattr *ret);
 
 #endif

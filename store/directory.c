@@ -1,6 +1,7 @@
 /* directory.c -- see directory.h. */
 #include "store/directory.h"
 #include "store/memory.h"
+#include "store/node.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -93,6 +94,8 @@ int directory_reserve(struct directory *d, uint64_t *bytes)
 {
 	uint64_t number = d->next_cookie / PAGE;
 
+	if (d->next_cookie >> NODE_COOKIE_BITS)
+		return -ENOSPC;
 	if (d->pages && d->index[d->pages - 1].number == number) {
 		struct directory_index *x = &d->index[d->pages - 1];
 		if (x->page->count < x->page->cap)
@@ -115,6 +118,12 @@ int directory_reserve(struct directory *d, uint64_t *bytes)
 		return -ENOMEM;
 	d->index[d->pages++] = x;
 	return 0;
+}
+
+void directory_prefetch(const struct directory *d)
+{
+	if (d->pages)
+		__builtin_prefetch(d->index[d->pages - 1].page, 1);
 }
 
 uint64_t directory_add(struct directory *d, uint32_t slot)
@@ -157,6 +166,8 @@ void directory_remove(struct directory *d, uint64_t cookie, uint64_t *bytes)
 	p->count--;
 	memmove(&p->slot[at], &p->slot[at + 1], (p->count - at) * sizeof p->slot[0]);
 	d->count--;
+	if (d->count == 0)
+		d->reach = 0;
 	if (p->count == 0) {
 		*bytes -= page_memory(p->cap);
 		free(p);

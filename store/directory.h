@@ -25,13 +25,16 @@ struct directory {
 	uint64_t next_cookie;
 	struct directory_index *index;
 	uint32_t pages, cap;
+	uint32_t reach;             /* bytes of the longest path below, from here; or more: of one that was there */
 };
 
 /* *BYTES is the account that grows and shrinks with it. */
 struct directory *directory_new(uint64_t *bytes);
 void directory_free(struct directory *d, uint64_t *bytes);
-/* Makes room for one more entry.  -ENOMEM. */
+/* Makes room for one more entry.  -ENOMEM; -ENOSPC: it has had 2^NODE_COOKIE_BITS of them, which takes some hundred years. */
 int directory_reserve(struct directory *d, uint64_t *bytes);
+/* Fetches the page to which directory_add() will add into the CPU's cache. */
+void directory_prefetch(const struct directory *d);
 /* Adds SLOT at the end and returns its cookie; cannot fail after directory_reserve(). */
 uint64_t directory_add(struct directory *d, uint32_t slot);
 /* Puts another slot in the place of a living entry. */

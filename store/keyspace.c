@@ -12,7 +12,9 @@ int keyspace_new(const struct keyspace_options *o, struct keyspace **ret)
 		return -ENOMEM;
 	ks->options = *o;
 	ks->epoch = 1;
+	ks->room_until = UINT64_MAX;
 	node_table_init(&ks->nodes);
+	extras_init(&ks->extras);
 	if (names_init(&ks->names, o->hash_seed) < 0)
 		goto err;
 	uint32_t slot;
@@ -21,9 +23,11 @@ int keyspace_new(const struct keyspace_options *o, struct keyspace **ret)
 		goto err;
 	root->flags |= NODE_NAMED;
 	root->mode = (uint16_t)(S_IFDIR | (o->root_mode & 07777));
-	root->uid = o->root_uid;
-	root->gid = o->root_gid;
-	root->atime_ns = root->mtime_ns = root->ctime_ns = o->now_ns;
+	uint32_t owner;
+	if (owners_take(&ks->owners, o->root_uid, o->root_gid, &owner) < 0)
+		goto err;
+	tree_set_owner(ks, root, owner);
+	tree_born(ks, root, o->now_ns);
 	root->nlookup = 1;
 	root->epoch = ks->epoch;
 	ks->directories = 1;
@@ -35,6 +39,8 @@ int keyspace_new(const struct keyspace_options *o, struct keyspace **ret)
 	*ret = ks;
 	return 0;
 err:
+	owners_fini(&ks->owners);
+	times_fini(&ks->times);
 	names_fini(&ks->names);
 	node_table_fini(&ks->nodes);
 	free(ks);
@@ -51,14 +57,72 @@ void keyspace_free(struct keyspace *ks)
 			continue;
 		if (node_is_dir(n))
 			directory_free(n->directory, &ks->directory_bytes);
-		else
+		else if (node_has_value(n))
 			value_unref(n->value);
+		xattrs_unref(tree_xattrs(ks, n, slot));
 	}
 	expiry_fini(&ks->expiry);
+	extras_fini(&ks->extras);
+	lru_stop(&ks->lru);
+	owners_fini(&ks->owners);
+	times_fini(&ks->times);
 	names_fini(&ks->names);
 	node_table_fini(&ks->nodes);
 	pthread_mutex_destroy(&ks->lock);
 	free(ks);
+}
+
+/* In KS the owner of the root of OF. */
+static int take_root_owner(struct keyspace *ks, const struct keyspace *of, uint32_t *ret)
+{
+	uint32_t owner = node_at(&of->nodes, ROOT_SLOT)->owner;
+
+	return owners_take(&ks->owners, owners_uid(&of->owners, owner), owners_gid(&of->owners, owner), ret);
+}
+
+#define EXCHANGE(member) \
+	do { \
+		__typeof__(a->member) was_ = a->member; \
+		a->member = b->member; \
+		b->member = was_; \
+	} while (0)
+
+int keyspace_exchange(struct keyspace *a, struct keyspace *b)
+{
+	struct node *root_a = node_at(&a->nodes, ROOT_SLOT), *root_b = node_at(&b->nodes, ROOT_SLOT);
+	uint16_t mode_a = root_a->mode, mode_b = root_b->mode;
+	uint32_t owner_a, owner_b;
+
+	int err = take_root_owner(b, a, &owner_a);
+	if (err)
+		return err;
+	err = take_root_owner(a, b, &owner_b);
+	if (err) {
+		owners_drop(&b->owners, owner_a);
+		return err;
+	}
+	EXCHANGE(nodes);
+	EXCHANGE(names);
+	EXCHANGE(expiry);
+	EXCHANGE(extras);
+	EXCHANGE(owners);
+	EXCHANGE(times);
+	EXCHANGE(directory_bytes);
+	EXCHANGE(flat_bytes);
+	EXCHANGE(xattr_bytes);
+	EXCHANGE(keys);
+	EXCHANGE(directories);
+	EXCHANGE(symlinks);
+	EXCHANGE(specials);
+	EXCHANGE(unlinked);
+	EXCHANGE(link_expires);
+	EXCHANGE(escaped);
+	EXCHANGE(epoch);
+	root_b->mode = mode_a;
+	tree_set_owner(a, root_b, owner_a);
+	root_a->mode = mode_b;
+	tree_set_owner(b, root_a, owner_b);
+	return 0;
 }
 
 void keyspace_set_observer(struct keyspace *ks, const struct observer *o)
@@ -68,10 +132,34 @@ void keyspace_set_observer(struct keyspace *ks, const struct observer *o)
 	keyspace_unlock(ks);
 }
 
+void keyspace_set_watcher(struct keyspace *ks, const struct watcher *w)
+{
+	keyspace_lock(ks);
+	ks->watcher = *w;
+	keyspace_unlock(ks);
+}
+
 void keyspace_set_memory_max(struct keyspace *ks, uint64_t bytes)
 {
 	keyspace_lock(ks);
 	ks->options.memory_max = bytes;
+	keyspace_unlock(ks);
+}
+
+uint64_t keyspace_set_room(struct keyspace *ks, int64_t more)
+{
+	keyspace_lock(ks);
+	uint64_t used = tree_used(ks);
+	ks->no_copies = more < 0;
+	ks->room_until = more == INT64_MAX ? UINT64_MAX : used + (uint64_t)(more > 0 ? more : 0);
+	keyspace_unlock(ks);
+	return used;
+}
+
+void keyspace_set_value_max(struct keyspace *ks, uint64_t bytes)
+{
+	keyspace_lock(ks);
+	ks->options.value_max = bytes;
 	keyspace_unlock(ks);
 }
 
@@ -83,18 +171,6 @@ void keyspace_lock(struct keyspace *ks)
 void keyspace_unlock(struct keyspace *ks)
 {
 	pthread_mutex_unlock(&ks->lock);
-}
-
-static bool is_over(struct keyspace *ks, const struct node *n, int64_t now_ns)
-{
-	int64_t at_ms = expiry_of(&ks->expiry, n);
-	return at_ms && at_ms <= now_ns / 1000000;
-}
-
-static void count_lookup(struct node *n)
-{
-	if (n->nlookup != UINT32_MAX)
-		n->nlookup++;
 }
 
 int keyspace_lookup(struct keyspace *ks, uint64_t parent, const char *name, size_t len, int64_t now_ns, struct attr *ret)
@@ -113,10 +189,12 @@ int keyspace_lookup(struct keyspace *ks, uint64_t parent, const char *name, size
 	slot = tree_child(ks, slot, name, len);
 	if (!slot)
 		goto out;
+	slot = tree_target(ks, slot);
 	struct node *n = node_at(&ks->nodes, slot);
-	if (is_over(ks, n, now_ns))
+	if (tree_is_over(ks, slot, now_ns))
 		goto out;
-	count_lookup(n);
+	tree_count_lookup(n);
+	lru_use(&ks->lru, slot, ks->keys);
 	tree_attr(ks, n, slot, ret);
 	err = 0;
 out:
@@ -128,6 +206,8 @@ int keyspace_getattr(struct keyspace *ks, uint64_t id, struct attr *ret)
 {
 	keyspace_lock(ks);
 	int err = keyspace_stat_locked(ks, id, ret);
+	if (!err)
+		lru_use(&ks->lru, (uint32_t)id, ks->keys);
 	keyspace_unlock(ks);
 	return err;
 }
@@ -146,17 +226,17 @@ const struct value *keyspace_value_locked(struct keyspace *ks, uint64_t id)
 {
 	uint32_t slot;
 	struct node *n = tree_node(ks, id, &slot);
-	return n && !node_is_dir(n) ? n->value : NULL;
+	return n && node_has_value(n) ? n->value : NULL;
 }
 
 int64_t keyspace_expiry_locked(struct keyspace *ks, uint64_t id)
 {
 	uint32_t slot;
 	struct node *n = tree_node(ks, id, &slot);
-	return n ? expiry_of(&ks->expiry, n) : 0;
+	return n ? tree_expiry(ks, slot) : 0;
 }
 
-static int get_value(struct keyspace *ks, uint64_t id, bool link, struct value **ret, uint64_t *ret_size)
+static int get_value(struct keyspace *ks, uint64_t id, bool link, int64_t now_ns, enum atime_rule rule, struct value **ret, uint64_t *ret_size)
 {
 	uint32_t slot;
 	int err = 0;
@@ -167,9 +247,11 @@ static int get_value(struct keyspace *ks, uint64_t id, bool link, struct value *
 		err = -ESTALE;
 	else if (link && !S_ISLNK(n->mode))
 		err = -EINVAL;
-	else if (node_is_dir(n))
-		err = -EISDIR;
+	else if (!node_has_value(n))
+		err = node_is_dir(n) ? -EISDIR : -EINVAL;
 	if (!err) {
+		lru_use(&ks->lru, slot, ks->keys);
+		tree_accessed(ks, n, now_ns, rule);
 		*ret = value_ref(n->value);
 		*ret_size = n->size;
 	}
@@ -179,12 +261,17 @@ static int get_value(struct keyspace *ks, uint64_t id, bool link, struct value *
 
 int keyspace_get_value(struct keyspace *ks, uint64_t id, struct value **ret, uint64_t *ret_size)
 {
-	return get_value(ks, id, false, ret, ret_size);
+	return get_value(ks, id, false, 0, ATIME_NEVER, ret, ret_size);
 }
 
-int keyspace_readlink(struct keyspace *ks, uint64_t id, struct value **ret, uint64_t *ret_size)
+int keyspace_read(struct keyspace *ks, uint64_t id, int64_t now_ns, enum atime_rule rule, struct value **ret, uint64_t *ret_size)
 {
-	return get_value(ks, id, true, ret, ret_size);
+	return get_value(ks, id, false, now_ns, rule, ret, ret_size);
+}
+
+int keyspace_readlink(struct keyspace *ks, uint64_t id, int64_t now_ns, enum atime_rule rule, struct value **ret, uint64_t *ret_size)
+{
+	return get_value(ks, id, true, now_ns, rule, ret, ret_size);
 }
 
 /* "." and "..", as far as COOKIE has not passed them.  1: the reader has no room. */
@@ -235,14 +322,14 @@ int keyspace_readdir(struct keyspace *ks, uint64_t id, uint64_t cookie, bool cou
 			break;
 		}
 		struct node *n = node_at(&ks->nodes, child);
-		if (is_over(ks, n, now_ns))
+		if (tree_is_over(ks, child, now_ns))
 			continue;       /* not counted in MAX: a call that shows nothing is at the end */
 		struct attr a;
 		tree_attr(ks, n, child, &a);
 		if (emit(ctx, node_name(n), n->name_len, at, &a))
 			break;
 		if (count_lookups)
-			count_lookup(n);
+			tree_count_lookup(node_at(&ks->nodes, tree_target(ks, child)));
 		max--;
 	}
 out:
@@ -257,19 +344,26 @@ void keyspace_usage(struct keyspace *ks, struct usage *ret)
 		.keys = ks->keys,
 		.directories = ks->directories,
 		.symlinks = ks->symlinks,
+		.specials = ks->specials,
 		.unlinked = ks->unlinked,
-		.expires = ks->expiry.count,
-		.bytes_values = ks->value_bytes,
+		.expires = ks->expiry.count + ks->link_expires,
+		.bytes_values = tree_value_bytes(ks),
 		.bytes_total = tree_bytes(ks),
+		.bytes_idle = ks->nodes.idle,
 		.bytes_max = ks->options.memory_max,
+		.bytes_limit = tree_limit(ks),
 	};
 	keyspace_unlock(ks);
 }
 
+uint64_t keyspace_escaped_locked(struct keyspace *ks)
+{
+	return ks->escaped;
+}
+
 int64_t keyspace_key_len_locked(struct keyspace *ks, uint64_t id)
 {
-	uint32_t slot;
-	return tree_node(ks, id, &slot) ? tree_key_len(ks, slot) : -1;
+	return node_find(&ks->nodes, id) ? tree_key_len(ks, (uint32_t)id) : -1;
 }
 
 const char *keyspace_key_locked(struct keyspace *ks, uint64_t id, char *buf, size_t cap, size_t *ret_len)

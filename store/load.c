@@ -1,6 +1,6 @@
-/* load.c -- see load.h. */
-#include "store/load.h"
-#include "store/tree.h"
+/* load.c -- a loader's life, and its calls by key.  See load.h. */
+#include "store/load_spot.h"
+#include "store/value_inside.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,249 +15,130 @@ int loader_init(struct loader *l, struct keyspace *ks, uint32_t uid, uint32_t gi
 void loader_fini(struct loader *l)
 {
 	free(l->last_prefix);
-	l->last_prefix = NULL;
-}
-
-static int invalid(struct loader *l, const char *why)
-{
-	l->why = why;
-	return -EINVAL;
-}
-
-static int check_part(struct loader *l, const char *part, size_t len)
-{
-	if (len == 0)
-		return invalid(l, "has an empty part");
-	if (len > KEYSPACE_NAME_MAX)
-		return invalid(l, "has a part over 255 bytes");
-	if (len == 1 && part[0] == '.')
-		return invalid(l, "has a part \".\"");
-	if (len == 2 && part[0] == '.' && part[1] == '.')
-		return invalid(l, "has a part \"..\"");
-	return 0;
-}
-
-int loader_check_key(struct loader *l, const char *key, size_t len)
-{
-	const char *end = key + len;
-
-	if (len == 0)
-		return invalid(l, "is empty");
-	if (len > KEYSPACE_KEY_MAX)
-		return invalid(l, "is longer than 65535 bytes");
-	if (memchr(key, 0, len))
-		return invalid(l, "has a NUL byte");
-	for (const char *part = key; part <= end;) {
-		const char *slash = memchr(part, '/', (size_t)(end - part));
-		if (!slash)
-			slash = end;
-		int err = check_part(l, part, (size_t)(slash - part));
-		if (err)
-			return err;
-		part = slash + 1;
-	}
-	return 0;
+	free(l->path);
+	free(l->beside);
+	l->last_prefix = l->path = l->beside = NULL;
 }
 
 int loader_presize(struct loader *l, uint64_t keys)
 {
 	keyspace_lock(l->ks);
 	int err = names_presize(&l->ks->names, keys);
+	if (!err)
+		err = node_table_presize(&l->ks->nodes, keys);
 	keyspace_unlock(l->ks);
 	return err;
-}
-
-static struct op op_of(const struct loader *l)
-{
-	return (struct op){ .uid = l->uid, .gid = l->gid, .now_ns = l->now_ns };
-}
-
-/* ---- from a key to its place ---- */
-
-struct spot {
-	uint32_t dir;               /* slot of the directory */
-	const char *name;
-	size_t len;
-	uint32_t slot;              /* of what is there; 0: nothing */
-	struct node *node;
-};
-
-static int make_directory(struct loader *l, uint32_t parent, const char *name, size_t len, uint32_t *ret_slot)
-{
-	struct keyspace *ks = l->ks;
-	struct tree_birth b;
-
-	int err = tree_birth_reserve(ks, &b, parent, name, len, S_IFDIR | l->dir_mode);
-	if (err)
-		return err;
-	b.node->uid = l->uid;
-	b.node->gid = l->gid;
-	b.node->atime_ns = b.node->mtime_ns = b.node->ctime_ns = l->now_ns;
-	tree_birth_apply(ks, &b, l->now_ns);
-	*ret_slot = b.slot;
-	return 0;
-}
-
-static int remember(struct loader *l, const char *prefix, size_t len, uint32_t slot)
-{
-	if (len > l->last_prefix_cap) {
-		char *p = realloc(l->last_prefix, len);
-		if (!p)
-			return -ENOMEM;
-		l->last_prefix = p;
-		l->last_prefix_cap = len;
-	}
-	memcpy(l->last_prefix, prefix, len);
-	l->last_prefix_len = len;
-	l->last_dir = node_id(node_at(&l->ks->nodes, slot), slot);
-	return 0;
-}
-
-/* The directory of the first LEN bytes of KEY, which are checked; MAKE: with what is missing. */
-static int find_directory(struct loader *l, const char *key, size_t len, bool make, uint32_t *ret_slot)
-{
-	struct keyspace *ks = l->ks;
-	uint32_t slot = ROOT_SLOT;
-
-	if (len == 0) {
-		*ret_slot = ROOT_SLOT;
-		return 0;
-	}
-	if (l->last_dir && len == l->last_prefix_len && memcmp(key, l->last_prefix, len) == 0) {
-		struct node *n = tree_node(ks, l->last_dir, ret_slot);
-		if (n && (n->flags & NODE_NAMED))
-			return 0;
-	}
-	for (size_t at = 0; at < len;) {
-		const char *slash = memchr(key + at, '/', len - at);
-		size_t part = slash ? (size_t)(slash - key) - at : len - at;
-		uint32_t child = tree_child(ks, slot, key + at, part);
-		int err = 0;
-		if (!child)
-			err = make ? make_directory(l, slot, key + at, part, &child) : -ENOENT;
-		else if (!node_is_dir(node_at(&ks->nodes, child)))
-			err = -ENOTDIR;
-		if (err)
-			return err;
-		slot = child;
-		at += part + 1;
-	}
-	*ret_slot = slot;
-	return remember(l, key, len, slot);
-}
-
-static int find_spot(struct loader *l, const char *key, size_t len, bool make, struct spot *s)
-{
-	int err = loader_check_key(l, key, len);
-	if (err)
-		return err;
-	const char *slash = memrchr(key, '/', len);
-	size_t dir_len = slash ? (size_t)(slash - key) : 0;
-	s->name = slash ? slash + 1 : key;
-	s->len = len - (size_t)(s->name - key);
-	err = find_directory(l, key, dir_len, make, &s->dir);
-	if (err)
-		return err;
-	s->slot = tree_child(l->ks, s->dir, s->name, s->len);
-	s->node = s->slot ? node_at(&l->ks->nodes, s->slot) : NULL;
-	return 0;
-}
-
-/* A regular file at the key; MAKE: created empty if missing. */
-static int find_file(struct loader *l, const char *key, size_t len, bool make, struct spot *s)
-{
-	struct tree_birth b;
-
-	int err = find_spot(l, key, len, make, s);
-	if (err)
-		return err;
-	if (s->node)
-		return S_ISREG(s->node->mode) ? 0 : node_is_dir(s->node) ? -EISDIR : -EEXIST;
-	if (!make)
-		return -ENOENT;
-	err = tree_check_memory(l->ks, sizeof(struct node));
-	if (!err)
-		err = tree_birth_reserve(l->ks, &b, s->dir, s->name, s->len, S_IFREG | l->file_mode);
-	if (err)
-		return err;
-	b.node->uid = l->uid;
-	b.node->gid = l->gid;
-	b.node->atime_ns = b.node->mtime_ns = b.node->ctime_ns = l->now_ns;
-	tree_birth_apply(l->ks, &b, l->now_ns);
-	s->slot = b.slot;
-	s->node = b.node;
-	return 0;
-}
-
-static int find_any(struct loader *l, const char *key, size_t len, struct spot *s)
-{
-	if (len == 0) {
-		*s = (struct spot){ .slot = ROOT_SLOT, .node = node_at(&l->ks->nodes, ROOT_SLOT) };
-		return 0;
-	}
-	int err = find_spot(l, key, len, false, s);
-	return err ? err : s->node ? 0 : -ENOENT;
-}
-
-static void modified(struct loader *l, struct node *n)
-{
-	n->mtime_ns = n->ctime_ns = l->now_ns;
-}
-
-static uint64_t id_of(const struct spot *s)
-{
-	return node_id(s->node, s->slot);
 }
 
 /* ---- values ---- */
 
-int loader_find(struct loader *l, const char *key, size_t len, uint64_t *ret_id)
+int loader_find_value(struct loader *l, const char *key, size_t len, uint64_t *ret_id)
 {
 	struct spot s;
 
 	keyspace_lock(l->ks);
-	int err = find_any(l, key, len, &s);
+	int err = spot_find_file(l, key, len, false, &s);
 	if (!err)
-		*ret_id = id_of(&s);
+		*ret_id = spot_id(&s);
 	keyspace_unlock(l->ks);
 	return err;
 }
 
+int loader_own_value(struct loader *l, const char *key, size_t len, uint64_t *ret_id)
+{
+	struct spot s;
+
+	keyspace_lock(l->ks);
+	int err = spot_find_file(l, key, len, false, &s);
+	if (!err)
+		err = spot_cut_loose(l, &s);
+	if (!err)
+		*ret_id = spot_id(&s);
+	keyspace_unlock(l->ks);
+	return err;
+}
+
+int loader_link_value(struct loader *l, uint64_t id, const char *key, size_t len)
+{
+	struct op op = spot_op(l);
+	struct spot s;
+	uint64_t dir = 0;
+
+	keyspace_lock(l->ks);
+	int err = spot_find_value(l, key, len, true, &s);
+	if (!err && s.node)
+		err = -EEXIST;
+	if (!err)
+		dir = node_id(node_at(&l->ks->nodes, s.dir), s.dir);
+	keyspace_unlock(l->ks);
+	return err ? err : keyspace_link(l->ks, &op, id, dir, s.name, s.len, NULL);
+}
+
 static void replace_value(struct keyspace *ks, struct node *n, struct value *v, uint64_t size)
 {
-	ks->value_bytes -= value_memory(n->value, n->size);
+	ks->flat_bytes -= value_flat_memory(n->value, n->size);
 	value_unref(n->value);
 	n->value = v;
 	n->size = size;
-	ks->value_bytes += value_memory(v, size);
+	ks->flat_bytes += value_flat_memory(v, size);
+}
+
+/* Whether there is room for V of SIZE bytes, made and thus counted when it is mapped, in place of OLD (NULL: of nothing). */
+static int check_made(struct keyspace *ks, const struct value *v, uint64_t size, const struct node *old)
+{
+	int64_t memory = (int64_t)value_memory(v, size), counted = memory - (int64_t)value_flat_memory(v, size);
+
+	value_count_mapped(-counted);
+	int err = tree_check_memory(ks, memory - (old ? (int64_t)value_memory(old->value, old->size) : 0));
+	value_count_mapped(counted);
+	return err;
+}
+
+int loader_put(struct loader *l, const char *key, size_t len, struct value *v, size_t n, uint64_t *ret_id)
+{
+	struct spot s;
+
+	keyspace_lock(l->ks);
+	int err = n > l->ks->options.value_max ? -EFBIG : check_made(l->ks, v, n, NULL);
+	if (err == -ENOSPC && spot_find_file(l, key, len, false, &s) == 0)    /* what it replaces goes */
+		err = check_made(l->ks, v, n, s.node);
+	if (!err)
+		err = spot_find_file(l, key, len, true, &s);
+	if (!err) {
+		replace_value(l->ks, s.node, v, n);
+		tree_set_expiry(l->ks, s.target, 0);
+		spot_modified(l, s.node);
+		if (ret_id)
+			*ret_id = spot_id(&s);
+	}
+	keyspace_unlock(l->ks);
+	if (err)
+		value_unref(v);
+	return err;
 }
 
 int loader_set(struct loader *l, const char *key, size_t len, const void *data, size_t n, uint64_t *ret_id)
 {
-	struct value_edit e;
+	if (n > l->ks->options.value_max)
+		return -EFBIG;
+	struct value *v = value_new(data, n);
+	return n && !v ? -ENOMEM : loader_put(l, key, len, v, n, ret_id);
+}
+
+int loader_set_value(struct loader *l, const char *key, size_t len, struct value *v, uint64_t size, uint64_t *ret_id)
+{
 	struct spot s;
 
 	keyspace_lock(l->ks);
-	int err = n > l->ks->options.value_max ? -EFBIG : 0;
+	int err = tree_check_memory(l->ks, (int64_t)value_flat_memory(v, size));
 	if (!err)
-		err = value_edit_write(&e, NULL, 0, 0, n);
-	if (err)
-		goto out;
-	err = tree_check_memory(l->ks, e.memory);
-	if (err && find_file(l, key, len, false, &s) == 0)    /* what it replaces goes */
-		err = tree_check_memory(l->ks, e.memory - (int64_t)value_memory(s.node->value, s.node->size));
-	if (!err)
-		err = find_file(l, key, len, true, &s);
-	if (err) {
-		value_edit_abort(&e);
-		goto out;
+		err = spot_find_file(l, key, len, true, &s);
+	if (!err) {
+		replace_value(l->ks, s.node, value_ref(v), size);
+		tree_set_expiry(l->ks, s.target, 0);
+		spot_modified(l, s.node);
+		*ret_id = spot_id(&s);
 	}
-	replace_value(l->ks, s.node, value_edit_commit(&e, 0, data, n), n);
-	expiry_set(&l->ks->expiry, &l->ks->nodes, s.slot, 0);
-	modified(l, s.node);
-	if (ret_id)
-		*ret_id = id_of(&s);
-out:
 	keyspace_unlock(l->ks);
 	return err;
 }
@@ -271,43 +152,22 @@ int loader_write(struct loader *l, const char *key, size_t len, uint64_t off, co
 	uint64_t max = l->ks->options.value_max;
 	int err = off > max || n > max - off ? -EFBIG : 0;
 	if (!err)
-		err = find_file(l, key, len, true, &s);
+		err = spot_find_file(l, key, len, true, &s);
 	if (err)
 		goto out;
 	if (n) {
 		err = value_edit_write(&e, s.node->value, s.node->size, off, n);
 		if (!err)
-			err = tree_check_memory(l->ks, e.memory);
+			err = tree_check_edit(l->ks, &e);
 		if (err) {
-			tree_abort_value(l->ks, &e);
+			value_edit_abort(&e);
 			goto out;
 		}
 		tree_commit_value(l->ks, s.node, &e, off, data, n);
 	}
-	modified(l, s.node);
+	spot_modified(l, s.node);
 	if (ret_id)
-		*ret_id = id_of(&s);
-out:
-	keyspace_unlock(l->ks);
-	return err;
-}
-
-int loader_resize(struct loader *l, const char *key, size_t len, uint64_t size)
-{
-	struct value_edit e;
-	struct spot s;
-
-	keyspace_lock(l->ks);
-	int err = size > l->ks->options.value_max ? -EFBIG : find_file(l, key, len, false, &s);
-	if (err)
-		goto out;
-	err = value_edit_resize(&e, s.node->value, s.node->size, size);
-	if (err) {
-		tree_abort_value(l->ks, &e);
-		goto out;
-	}
-	tree_commit_value(l->ks, s.node, &e, 0, NULL, 0);
-	modified(l, s.node);
+		*ret_id = spot_id(&s);
 out:
 	keyspace_unlock(l->ks);
 	return err;
@@ -318,7 +178,7 @@ int loader_get(struct loader *l, const char *key, size_t len, struct value **ret
 	struct spot s;
 
 	keyspace_lock(l->ks);
-	int err = find_file(l, key, len, false, &s);
+	int err = spot_find_file(l, key, len, false, &s);
 	if (!err) {
 		*ret_value = value_ref(s.node->value);
 		*ret_size = s.node->size;
@@ -329,146 +189,90 @@ int loader_get(struct loader *l, const char *key, size_t len, struct value **ret
 
 int loader_copy(struct loader *l, const char *from, size_t from_len, const char *to, size_t to_len)
 {
+	struct value *v = NULL;
+	bool linked = false;
 	struct spot a, b;
 
 	keyspace_lock(l->ks);
-	int err = find_file(l, from, from_len, false, &a);
+	int err = spot_find_file(l, from, from_len, false, &a);
 	if (!err)
-		err = expiry_reserve(&l->ks->expiry);
+		err = value_copy(a.node->value, a.node->size, &v);
+	if (!err) {
+		linked = tree_links(l->ks, a.target) != 0;
+		err = spot_find_file(l, to, to_len, true, &b);
+	}
+	if (!err && linked)     /* what FROM names may have moved to another slot when TO was cut loose */
+		err = spot_find_file(l, from, from_len, false, &a);
 	if (!err)
-		err = find_file(l, to, to_len, true, &b);
+		err = expiry_reserve(&l->ks->expiry, b.target);
+	if (err || a.target == b.target) {
+		value_unref(v);
+	} else {
+		replace_value(l->ks, b.node, v, a.node->size);
+		tree_set_expiry(l->ks, b.target, tree_expiry(l->ks, a.target));
+		spot_modified(l, b.node);
+	}
+	keyspace_unlock(l->ks);
+	return err;
+}
+
+int loader_delete(struct loader *l, const char *key, size_t len)
+{
+	struct spot s;
+
+	keyspace_lock(l->ks);
+	int err = spot_find_file(l, key, len, false, &s);
+	if (!err)
+		tree_detach(l->ks, s.slot, l->now_ns);
+	keyspace_unlock(l->ks);
+	return err;
+}
+
+static void touched(struct loader *l, uint32_t dir)
+{
+	spot_modified(l, node_at(&l->ks->nodes, dir));
+}
+
+int loader_move(struct loader *l, const char *from, size_t from_len, const char *to, size_t to_len)
+{
+	char name[KEYSPACE_NAME_MAX];
+	struct spot a, b;
+
+	keyspace_lock(l->ks);
+	int err = spot_find_file(l, from, from_len, false, &a);
+	if (!err)
+		err = spot_find_value(l, to, to_len, true, &b);   /* which may have put FROM's value beside a directory */
 	if (!err && a.slot != b.slot) {
-		replace_value(l->ks, b.node, value_ref(a.node->value), a.node->size);
-		expiry_set(&l->ks->expiry, &l->ks->nodes, b.slot, expiry_of(&l->ks->expiry, a.node));
-		modified(l, b.node);
+		const struct node *there = b.slot ? node_at(&l->ks->nodes, b.slot) : NULL;
+		uint32_t old_dir = node_at(&l->ks->nodes, a.slot)->parent;
+		uint32_t dir = there ? there->parent : b.dir;
+		size_t len = there ? there->name_len : b.len;
+		memcpy(name, there ? node_name(there) : b.name, len);   /* which goes with what has it */
+		err = tree_move(l->ks, a.slot, dir, name, len, b.slot, l->now_ns);
+		if (!err) {
+			tree_changed(l->ks, a.node, l->now_ns);
+			touched(l, old_dir);
+			touched(l, dir);
+		}
 	}
 	keyspace_unlock(l->ks);
 	return err;
 }
 
-/* ---- names ---- */
-
-/* Finds what is at the key and says by which ids the operations of keyspace.h reach it. */
-static int find_parent(struct loader *l, const char *key, size_t len, bool make, struct spot *s, uint64_t *ret_parent)
+int loader_set_beside(struct loader *l, const char *key, size_t len)
 {
-	keyspace_lock(l->ks);
-	int err = find_spot(l, key, len, make, s);
-	if (!err)
-		*ret_parent = node_id(node_at(&l->ks->nodes, s->dir), s->dir);
-	keyspace_unlock(l->ks);
-	return err;
-}
-
-int loader_remove(struct loader *l, const char *key, size_t len)
-{
-	struct op op = op_of(l);
-	struct spot s;
-	uint64_t parent;
-
-	int err = find_parent(l, key, len, false, &s, &parent);
-	if (err)
-		return err;
-	if (!s.node)
-		return -ENOENT;
-	if (node_is_dir(s.node))
-		return keyspace_rmdir(l->ks, &op, parent, s.name, s.len);
-	return keyspace_unlink(l->ks, &op, parent, s.name, s.len);
-}
-
-int loader_rename(struct loader *l, const char *from, size_t from_len, const char *to, size_t to_len, unsigned flags)
-{
-	struct op op = op_of(l);
-	struct spot a, b;
-	uint64_t a_parent, b_parent;
-
-	int err = find_parent(l, from, from_len, false, &a, &a_parent);
-	if (!err && !a.node)
-		err = -ENOENT;
-	if (!err)
-		err = find_parent(l, to, to_len, true, &b, &b_parent);
-	if (err)
-		return err;
-	l->last_dir = 0;    /* a directory may have moved */
-	return keyspace_rename(l->ks, &op, a_parent, a.name, a.len, b_parent, b.name, b.len, flags);
-}
-
-int loader_mkdir(struct loader *l, const char *key, size_t len, uint64_t *ret_id)
-{
-	struct spot s;
-	int err;
+	struct spot s, to;
 
 	keyspace_lock(l->ks);
-	if (len == 0)
-		err = find_any(l, key, len, &s);
-	else
-		err = find_spot(l, key, len, true, &s);
-	if (!err && s.node && !node_is_dir(s.node))
-		err = -EEXIST;
-	if (!err && !s.node) {
-		err = make_directory(l, s.dir, s.name, s.len, &s.slot);
+	int err = spot_path_of_key(l, &key, &len);
+	if (!err)
+		err = spot_find(l, key, len, false, &s);
+	if (!err && s.node && S_ISREG(s.node->mode)) {
+		to = s;
+		err = spot_go_beside(l, &to);
 		if (!err)
-			s.node = node_at(&l->ks->nodes, s.slot);
+			err = to.node ? -EEXIST : tree_move(l->ks, s.slot, to.dir, to.name, to.len, 0, l->now_ns);
 	}
-	if (!err)
-		*ret_id = id_of(&s);
-	keyspace_unlock(l->ks);
-	return err;
-}
-
-int loader_symlink(struct loader *l, const char *key, size_t len, const char *target, size_t target_len, uint64_t *ret_id)
-{
-	struct op op = op_of(l);
-	struct attr a;
-	struct spot s;
-	uint64_t parent;
-
-	int err = find_parent(l, key, len, true, &s, &parent);
-	if (!err)
-		err = keyspace_symlink(l->ks, &op, parent, s.name, s.len, target, target_len, &a);
-	if (err)
-		return err;
-	keyspace_forget(l->ks, a.id, 1);
-	*ret_id = a.id;
-	return 0;
-}
-
-int loader_attr(struct loader *l, uint64_t id, const struct attr_change *c)
-{
-	uint32_t slot;
-
-	keyspace_lock(l->ks);
-	struct node *n = tree_node(l->ks, id, &slot);
-	if (n) {
-		if (c->mask & ATTR_MODE)
-			n->mode = (uint16_t)((n->mode & S_IFMT) | (c->mode & 07777));
-		if (c->mask & ATTR_UID)
-			n->uid = c->uid;
-		if (c->mask & ATTR_GID)
-			n->gid = c->gid;
-		if (c->mask & ATTR_ATIME)
-			n->atime_ns = c->atime_ns;
-		if (c->mask & ATTR_MTIME)
-			n->mtime_ns = c->mtime_ns;
-		if (c->mask & ATTR_CTIME)
-			n->ctime_ns = c->ctime_ns;
-	}
-	keyspace_unlock(l->ks);
-	return n ? 0 : -ESTALE;
-}
-
-int loader_expire(struct loader *l, uint64_t id, int64_t at_ms)
-{
-	uint32_t slot;
-	int err = -ESTALE;
-
-	keyspace_lock(l->ks);
-	struct node *n = tree_node(l->ks, id, &slot);
-	if (n && !S_ISREG(n->mode))
-		err = node_is_dir(n) ? -EISDIR : -EINVAL;
-	else if (n)
-		err = n->flags & NODE_NAMED ? expiry_reserve(&l->ks->expiry) : -ENOENT;
-	if (!err)
-		expiry_set(&l->ks->expiry, &l->ks->nodes, slot, at_ms);
 	keyspace_unlock(l->ks);
 	return err;
 }

@@ -114,6 +114,29 @@ uint32_t names_find(const struct names *t, const struct node_table *nodes, uint3
 	return slot;
 }
 
+void names_prefetch_bucket(const struct names *t, uint32_t hash)
+{
+	__builtin_prefetch(bucket_at(t, bucket_of(t, hash)));
+}
+
+void names_prefetch_first(const struct names *t, const struct node_table *nodes, uint32_t hash)
+{
+	uint32_t slot = *bucket_at(t, bucket_of(t, hash));
+
+	if (slot)
+		__builtin_prefetch(node_at(nodes, slot));
+}
+
+void names_prefetch_second(const struct names *t, const struct node_table *nodes, uint32_t hash)
+{
+	uint32_t slot = *bucket_at(t, bucket_of(t, hash));
+
+	if (slot)
+		slot = node_at(nodes, slot)->hash_next;
+	if (slot)
+		__builtin_prefetch(node_at(nodes, slot));
+}
+
 int names_reserve(struct names *t)
 {
 	/* One insert adds at most one bucket. */
@@ -216,4 +239,16 @@ void names_remove(struct names *t, const struct node_table *nodes, uint32_t slot
 	t->count--;
 	for (int i = 0; i < 4 && t->count < ((uint64_t)t->base + t->split) / 4; i++)
 		shrink(t, nodes);
+}
+
+uint32_t names_bucket(const struct names *t, uint32_t position, uint32_t *ret_next)
+{
+	uint32_t hash = names_position(position), buckets = t->base;
+
+	if ((hash & (t->base - 1)) < t->split)
+		buckets *= 2;
+	/* A bucket is told by log2(buckets) bits of the hash: the upper ones of a position. */
+	uint32_t run = UINT32_MAX / buckets + 1;
+	*ret_next = (position & ~(run - 1)) + run;
+	return *bucket_at(t, bucket_of(t, hash));
 }

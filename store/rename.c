@@ -2,16 +2,25 @@
 #include "store/tree.h"
 
 #include <errno.h>
-#include <string.h>
 
 struct place {
 	struct node *dir;
 	uint32_t dir_slot;
 	const char *name;
 	size_t len;
-	uint32_t slot;            /* of what is there; 0: nothing */
+	uint32_t slot;            /* of the name that is there; 0: nothing */
 	struct node *node;
+	struct node *target;      /* the node it is a name of */
+	uint32_t target_slot;
 };
+
+static void set_slot(struct keyspace *ks, struct place *p, uint32_t slot)
+{
+	p->slot = slot;
+	p->node = slot ? node_at(&ks->nodes, slot) : NULL;
+	p->target_slot = slot ? tree_target(ks, slot) : 0;
+	p->target = slot ? node_at(&ks->nodes, p->target_slot) : NULL;
+}
 
 static int find(struct keyspace *ks, struct place *p, uint64_t parent, const char *name, size_t len)
 {
@@ -22,21 +31,21 @@ static int find(struct keyspace *ks, struct place *p, uint64_t parent, const cha
 		err = tree_directory(ks, parent, &p->dir, &p->dir_slot);
 	if (err)
 		return err;
-	p->slot = tree_child(ks, p->dir_slot, name, len);
-	p->node = p->slot ? node_at(&ks->nodes, p->slot) : NULL;
+	set_slot(ks, p, tree_child(ks, p->dir_slot, name, len));
 	return 0;
 }
 
 /* The rules of rename(2) and renameat2(2). */
 static int check(struct keyspace *ks, struct op *op, const struct place *from, struct place *to, unsigned flags)
 {
-	if (!from->node || ((flags & RENAME_SWAP) && !to->node))
+	if (!from->node || tree_is_over_for(ks, from->slot, op))
+		return -ENOENT;
+	if ((flags & RENAME_SWAP) && (!to->node || tree_is_over_for(ks, to->slot, op)))
 		return -ENOENT;
 	if (to->node && to->node != from->node && !(flags & RENAME_SWAP)) {
 		int err = tree_remove_if_over(ks, op, to->slot);
 		if (!err) {
-			to->slot = 0;
-			to->node = NULL;
+			set_slot(ks, to, 0);
 		} else if (err != -EEXIST) {
 			return err;
 		}
@@ -64,6 +73,19 @@ static int64_t key_len_at(struct keyspace *ks, const struct place *p)
 	return dir_len + (int64_t)p->len;
 }
 
+/* Goes through all below a directory: only where paths of nearly KEYSPACE_KEY_MAX bytes are, or were, can that be needed. */
+static uint32_t true_reach(struct keyspace *ks, uint32_t dir, int64_t dir_len)
+{
+	int64_t longest = dir_len + 1;
+
+	for (uint32_t at = tree_walk_next(ks, dir, dir); at; at = tree_walk_next(ks, dir, at)) {
+		int64_t len = tree_key_len(ks, at);
+		if (len > longest)
+			longest = len;
+	}
+	return (uint32_t)(longest - dir_len - 1);
+}
+
 /* A key must stay one that a loader accepts, also those below a directory that moves. */
 static int check_length(struct keyspace *ks, const struct place *from, const struct place *to)
 {
@@ -71,12 +93,20 @@ static int check_length(struct keyspace *ks, const struct place *from, const str
 	int64_t grow = key_len_at(ks, to) - old_len;
 	if (old_len + grow > KEYSPACE_KEY_MAX)
 		return -ENAMETOOLONG;
-	if (grow <= 0 || !node_is_dir(from->node))
+	if (grow <= 0 || !node_is_dir(from->node) || !from->node->directory)
 		return 0;
-	for (uint32_t at = tree_walk_next(ks, from->slot, from->slot); at; at = tree_walk_next(ks, from->slot, at))
-		if (tree_key_len(ks, at) + grow > KEYSPACE_KEY_MAX)
-			return -ENAMETOOLONG;
-	return 0;
+	struct directory *d = from->node->directory;
+	if (old_len + grow + 1 + d->reach > KEYSPACE_KEY_MAX)
+		d->reach = true_reach(ks, from->slot, old_len);
+	return d->reach && old_len + grow + 1 + d->reach > KEYSPACE_KEY_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* Whether FROM's node may have TO's name.  What a directory holds of longer names is in its own name too: such a one stays what it is. */
+static int check_name(struct keyspace *ks, struct op *op, const struct place *from, const struct place *to)
+{
+	if (tree_is_piece(from->node))
+		return -EINVAL;
+	return tree_check_place(ks, op, to->dir_slot, to->name, to->len, from->node->mode, from->slot);
 }
 
 static int touch_all(struct keyspace *ks, const struct place *from, const struct place *to, unsigned flags)
@@ -86,39 +116,13 @@ static int touch_all(struct keyspace *ks, const struct place *from, const struct
 		err = tree_touch(ks, to->dir_slot);
 	if (!err)
 		err = tree_touch(ks, from->slot);
-	if (!err && node_is_dir(from->node))
-		err = tree_touch_below(ks, from->slot);
+	if (!err)
+		err = tree_touch_place(ks, from->slot);
 	if (!err && to->node)
 		err = tree_touch(ks, to->slot);
-	if (!err && (flags & RENAME_SWAP) && node_is_dir(to->node))
-		err = tree_touch_below(ks, to->slot);
+	if (!err && (flags & RENAME_SWAP))
+		err = tree_touch_place(ks, to->slot);
 	return err;
-}
-
-static void apply_swap(struct keyspace *ks, const struct place *from, const struct place *to)
-{
-	struct node *a = from->node, *b = to->node;
-	struct node old_a = *a;
-
-	names_remove(&ks->names, &ks->nodes, from->slot);
-	names_remove(&ks->names, &ks->nodes, to->slot);
-	directory_replace(from->dir->directory, a->cookie, to->slot);
-	directory_replace(to->dir->directory, b->cookie, from->slot);
-	if (node_is_dir(a) != node_is_dir(b)) {
-		from->dir->directory->subdirectories += node_is_dir(b) ? 1 : -1ull;
-		to->dir->directory->subdirectories += node_is_dir(a) ? 1 : -1ull;
-	}
-	uint32_t hash_a = a->hash, hash_b = b->hash;
-	a->parent = b->parent;
-	a->cookie = b->cookie;
-	a->name_len = b->name_len;
-	memcpy(a->inline_name, b->inline_name, sizeof a->inline_name);
-	b->parent = old_a.parent;
-	b->cookie = old_a.cookie;
-	b->name_len = old_a.name_len;
-	memcpy(b->inline_name, old_a.inline_name, sizeof b->inline_name);
-	names_insert(&ks->names, &ks->nodes, from->slot, hash_b);
-	names_insert(&ks->names, &ks->nodes, to->slot, hash_a);
 }
 
 /* Puts the mover in the place of what it replaces: a scan sees the new name once, whichever of the two it would have met first. */
@@ -148,8 +152,9 @@ static void apply_move(struct keyspace *ks, const struct place *from, const stru
 		tree_leave_directory(ks, n, from->slot);
 		tree_enter_directory(ks, n, from->slot, to->dir_slot);
 	}
-	node_name_set(&ks->nodes, n, name);
+	tree_set_name(ks, n, name);
 	names_insert(&ks->names, &ks->nodes, from->slot, hash);
+	tree_note_reach(ks, from->slot);
 }
 
 static int reserve(struct keyspace *ks, const struct place *from, const struct place *to, struct node_name *name)
@@ -166,17 +171,40 @@ static int reserve(struct keyspace *ks, const struct place *from, const struct p
 	return err ? err : node_name_reserve(name, to->name, to->len);
 }
 
+int tree_move(struct keyspace *ks, uint32_t slot, uint32_t dir, const char *name, size_t len, uint32_t replaced, int64_t now_ns)
+{
+	struct node *n = node_at(&ks->nodes, slot);
+	struct place from = { .dir = node_at(&ks->nodes, n->parent), .dir_slot = n->parent };
+	struct place to = { .dir = node_at(&ks->nodes, dir), .dir_slot = dir, .name = name, .len = len };
+	struct node_name reserved = { 0 };
+
+	set_slot(ks, &from, slot);
+	set_slot(ks, &to, replaced);
+	if (from.target == to.target) {     /* two names of one file: the one that moves is gone then */
+		tree_detach(ks, slot, now_ns);
+		return 0;
+	}
+	int err = reserve(ks, &from, &to, &reserved);
+	if (!err)
+		apply_move(ks, &from, &to, &reserved, now_ns);
+	return err;
+}
+
 static int move(struct keyspace *ks, struct op *op, struct place *from, struct place *to, unsigned flags)
 {
 	struct node_name name = { 0 };
 	bool swap = flags & RENAME_SWAP;
 
 	int err = check(ks, op, from, to, flags);
-	if (err || from->node == to->node)
-		return err;
+	if (err || from->target == to->target)
+		return err;      /* also two names of one file */
 	err = check_length(ks, from, to);
 	if (!err && swap)
 		err = check_length(ks, to, from);
+	if (!err)
+		err = check_name(ks, op, from, to);
+	if (!err && swap)
+		err = check_name(ks, op, to, from);
 	if (!err)
 		err = touch_all(ks, from, to, flags);
 	if (!err && !swap)
@@ -184,7 +212,8 @@ static int move(struct keyspace *ks, struct op *op, struct place *from, struct p
 	if (err)
 		return err;
 	struct mutation m = { .kind = swap ? MUTATION_SWAP : MUTATION_RENAME, .has_name = true,
-		              .id = node_id(from->node, from->slot), .replaced = to->node ? node_id(to->node, to->slot) : 0,
+		              .id = node_id(from->target, from->target_slot),
+		              .replaced = to->node ? node_id(to->target, to->target_slot) : 0,
 		              .parent = node_id(from->dir, from->dir_slot), .name = from->name, .name_len = from->len,
 		              .new_parent = node_id(to->dir, to->dir_slot), .new_name = to->name, .new_name_len = to->len };
 	tree_attr(ks, from->node, from->slot, &m.node);
@@ -199,14 +228,14 @@ static int move(struct keyspace *ks, struct op *op, struct place *from, struct p
 		return err;
 	}
 	if (swap) {
-		apply_swap(ks, from, to);
-		to->node->ctime_ns = op->now_ns;
+		tree_swap_places(ks, from->slot, to->slot);
+		tree_changed(ks, to->target, op->now_ns);
 	} else {
 		apply_move(ks, from, to, &name, op->now_ns);
 	}
-	from->node->ctime_ns = op->now_ns;
-	from->dir->mtime_ns = from->dir->ctime_ns = op->now_ns;
-	to->dir->mtime_ns = to->dir->ctime_ns = op->now_ns;
+	tree_changed(ks, from->target, op->now_ns);
+	tree_modified(ks, from->dir, op->now_ns);
+	tree_modified(ks, to->dir, op->now_ns);
 	return 0;
 }
 

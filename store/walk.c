@@ -37,18 +37,6 @@ uint32_t tree_walk_next(struct keyspace *ks, uint32_t top, uint32_t at)
 	}
 }
 
-int tree_touch_below(struct keyspace *ks, uint32_t slot)
-{
-	if (!ks->snapshot)
-		return 0;
-	for (uint32_t at = tree_walk_next(ks, slot, slot); at; at = tree_walk_next(ks, slot, at)) {
-		int err = tree_touch(ks, at);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 int keyspace_walk_locked(struct keyspace *ks, uint64_t dir, keyspace_visit_fn *visit, void *ctx)
 {
 	uint32_t top;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Programs that know nothing of kvfs work on it, and what they left is whole after a remount.
-# git, tar, rsync, sqlite3 (WAL mode) and cp, each checked by its own means.
+# git, tar, rsync, sqlite3 (WAL mode) and cp, each checked by its own means; hard links and extended attributes come along.
 
 load lib/kvfs
 setup() { kvfs_setup; }
@@ -44,6 +44,7 @@ make_tree() {
 	head -c 2000000 /dev/urandom >"$1/a/binary"
 	seq 1000 >"$1/a/b/lines"
 	ln -s b/lines "$1/a/link"
+	ln "$1/a/b/lines" "$1/a/hard"
 	chmod 640 "$1/a/binary"
 	touch -d '2001-02-03 04:05:06.789012345 UTC' "$1/a/b/lines" "$1/empty"
 }
@@ -59,14 +60,22 @@ make_tree() {
 	mkdir "$work/back"
 	tar -C "$work/back" -xpf "$work/back.tar"
 	diff -r --no-dereference "$work/source" "$work/back/source"
+	[ "$mnt/source/a/hard" -ef "$mnt/source/a/b/lines" ]
+	[ "$work/back/source/a/hard" -ef "$work/back/source/a/b/lines" ]
 }
 
-@test "rsync -a: a second run has nothing to do" {
-	kvfs_start
+@test "rsync -aHX: a second run has nothing to do" {
+	kvfs_start xattr=yes
 	make_tree "$work/source"
-	local rsync="rsync -a --modify-window=-1"  # compares nanoseconds
+	local rsync="rsync -aHX --modify-window=-1"  # compares nanoseconds
 	$rsync "$work/source/" "$mnt/copy/"
-	kvfs_remount
+	setfattr -n user.note -v kept "$mnt/copy/a/hard"
+	$rsync "$mnt/copy/" "$mnt/again/"
+	kvfs_remount xattr=yes
+	[ "$mnt/again/a/hard" -ef "$mnt/again/a/b/lines" ]
+	[ "$(getfattr --only-values --absolute-names -n user.note "$mnt/again/a/b/lines")" = kept ]
+	[ -z "$($rsync --itemize-changes --delete "$mnt/copy/" "$mnt/again/")" ]
+	setfattr -x user.note "$mnt/copy/a/hard"
 	[ -z "$($rsync --checksum --itemize-changes --delete "$work/source/" "$mnt/copy/")" ]
 	same "$(manifest "$work/source")" "$(manifest "$mnt/copy")"
 	echo more >>"$work/source/a/b/lines"
@@ -113,9 +122,13 @@ make_tree() {
 	make_tree "$work/source"
 	cp -a "$work/source" "$mnt/source"
 	diff -r --no-dereference "$work/source" "$mnt/source"
+	[ "$mnt/source/a/hard" -ef "$mnt/source/a/b/lines" ]
+	cp -al "$mnt/source" "$mnt/linked"
+	[ "$(stat -c %h "$mnt/linked/a/binary" "$mnt/linked/a/hard" | xargs)" = "2 4" ]
 	printf '#include <stdio.h>\nint main(void)\n{\n\treturn puts("built here") < 0;\n}\n' >"$mnt/main.c"
 	gcc -g -o "$mnt/main" "$mnt/main.c"
 	[ "$("$mnt/main")" = "built here" ]
 	kvfs_remount
 	[ "$("$mnt/main")" = "built here" ]
+	[ "$(stat -c %h "$mnt/linked/a/binary" "$mnt/linked/a/hard" | xargs)" = "2 4" ]
 }

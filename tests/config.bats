@@ -98,26 +98,35 @@ settings() {
 	[ "$(ctl ping)" = PONG ]
 }
 
-@test "CONFIG SET changes what can change, all or none, and survives no restart" {
-	kvfs_start
-	[ "$(ctl config set save '60 5' appendfsync always)" = OK ]
-	[ "$(ctl config get save appendfsync)" = $'save\n60 5\nappendfsync\nalways' ]
-	run ctl config set save "" appendfsync never
-	[ "$status" -eq 1 ]
-	[ "$output" = "ERR CONFIG SET failed (possibly related to argument 'appendfsync') - argument(s) must be one of the following: everysec, always, no" ]
-	run ctl config set dir /tmp
-	[ "$status" -eq 1 ] && [ "$output" = "ERR CONFIG SET failed (possibly related to argument 'dir') - can't set immutable config" ]
-	[ "$(ctl config get save)" = $'save\n60 5' ]
-	kvfs_remount
-	[ "$(ctl config get save)" = $'save\n3600 1 300 100 60 10000' ]
+@test "-n says whether the settings are right, and mounts nothing" {
+	printf '[log]\nlogfile = %s\n' "$log" >"$work/a.ini"
+	for line in "-n $work/a.ini" "-n -c $work/a.ini" "-n $work/a.ini $mnt" "-n -c $work/a.ini $mnt" "-n -o ro $data $mnt" "-n"; do
+		run "$KVFS_BIN/kvfs" $line
+		[ "$status" -eq 0 ] && [ "$output" = "configuration OK" ]
+	done
+	printf 'spin = x\n' >"$work/a.ini"
+	refused "kvfs: $work/a.ini:1: spin: \"x\" is no number" -n "$work/a.ini"
+	refused 'kvfs: -o: unknown option "x"' -n -o x=1
+	refused "kvfs: $work/none.ini: No such file or directory (an ini file or a data directory is wanted)" -n "$work/none.ini"
+	refused "kvfs: acl: ACLs are extended attributes, and xattr is no" -n -o acl
+	not_mounted "$mnt"
+	[ -z "$(ls "$data")" ]
 }
 
-@test "a save rule that is set at run time saves" {
-	kvfs_start save=
-	echo v >"$mnt/k"
-	[ ! -e "$data/dump.rdb" ]
-	[ "$(ctl config set save '1 1')" = OK ]
-	wait_until 20 test -e "$data/dump.rdb"
+@test "-T prints the settings that hold, as an ini file that can be given back" {
+	printf '[log]\nlogfile = " a;b"\n[keyspace]\ndir = data ; here\nmaxmemory = 75%%\n' >"$work/a.ini"
+	cd "$work"
+	"$KVFS_BIN/kvfs" -T -o save=,spin=7,ro,noatime a.ini >all.ini
+	[ "$(head -n 1 all.ini)" = "; -o ro,noatime" ]
+	grep -qx "dir = $data" all.ini
+	grep -qx "maxmemory = 75%" all.ini
+	grep -qx "logfile = \" a;b\"" all.ini
+	grep -qx "save =" all.ini
+	same "$("$KVFS_BIN/kvfs" -T all.ini)" "$(tail -n +3 all.ini)"
+	same "$("$KVFS_BIN/kvfs" -T | settings /dev/stdin | cut -f 1)" "$(settings "$BATS_TEST_DIRNAME/../kvfs.ini" | cut -f 1)"
+	"$KVFS_BIN/kvfs" -T -o dir=data | grep -qx "dir = $data"
+	refused 'kvfs: -o: threads: "0" is out of range: 1 to 64' -T -o threads=0
+	refused "kvfs: a setting can't be written to an ini file: logfile would be read otherwise" -T -o "logfile=/a ;b"
 }
 
 @test "--help and --version" {
@@ -126,4 +135,19 @@ settings() {
 	[[ "$output" != *key-load-delay* ]]
 	run "$KVFS_BIN/kvfs-ctl" --version
 	[ "$status" -eq 0 ] && [[ "$output" =~ ^kvfs-ctl\ [0-9.]+$ ]]
+}
+
+@test "a start with limits below what is there: value-max is named, under maxmemory everything is loaded and nothing grows" {
+	expect_warning 'maxmemory is 1000, but [0-9]+ bytes are in use'
+	kvfs_start
+	head -c 3000 /dev/zero >"$mnt/k"
+	kvfs_stop
+	run kvfs_start value-max=1000
+	[ "$status" -eq 1 ] && [[ "$output" = *'key "k" has a value that is larger than value-max allows'* ]]
+	kvfs_start maxmemory=1000
+	grep -qE 'maxmemory is 1000, but [0-9]+ bytes are in use' "$log"
+	[ "$(stat -c %s "$mnt/k")" -eq 3000 ]
+	[ "$("$KVTOOL" try pwrite "$mnt/k" 100000 x)" = ENOSPC ]
+	[ "$("$KVTOOL" try create "$mnt/l")" = ENOSPC ]
+	[ "$("$KVTOOL" try unlink "$mnt/k")" = ok ]
 }

@@ -34,7 +34,7 @@ alive_bgsave() {
 	both info keyspace
 	both select 1
 	both nosuch a b
-	both config set dir /x
+	both config set appendfilename x
 	[ "$(ctl dbsize)" = 1 ]
 }
 
@@ -279,4 +279,27 @@ _bgsave_over() {
 	[ "$(cat "$mnt/k")" = v ]
 	ctl shutdown save
 	[ -s "$data/dump.rdb" ]
+}
+
+@test "bgsave cancel: no file, no failure, and who waits for it is told" {
+	local words="ERR Background saving is currently not in progress or scheduled"
+	kvfs_start rdb-key-save-delay=100000 save=
+	for i in {1..100}; do echo "$i" >"$mnt/k$i"; done
+	run ctl bgsave cancel
+	[ "$status" -eq 1 ] && [ "$output" = "$words" ]
+	[ "$(ctl bgsave)" = "Background saving started" ]
+	wait_until 30 eval '[ "$(info rdb_current_bgsave_time_sec)" -ge 0 ]'
+	[ "$(ctl bgsave cancel)" = "Background saving cancelled" ]
+	wait_until 30 _bgsave_over
+	[ "$(info rdb_last_bgsave_status)" = ok ]
+	[ "$(info rdb_saves)" = 0 ]
+	[ -z "$(find "$data" -maxdepth 1 -name '*.rdb')" ]
+	[ "$(ctl bgrewriteaof)" = "Background append only file rewriting started" ]
+	wait_until 30 eval '[ "$(info aof_current_rewrite_time_sec)" -ge 0 ]'
+	[ "$(ctl bgsave schedule)" = "Background saving scheduled" ]
+	[ "$(ctl bgsave cancel)" = "Scheduled background saving cancelled" ]
+	[ "$(info rdb_bgsave_scheduled)" = 0 ]
+	run ctl bgsave cancel --wait
+	[ "$status" -eq 2 ]
+	ctl config set rdb-key-save-delay 0
 }

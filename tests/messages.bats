@@ -99,6 +99,23 @@ look_at_root() {
 	costs 1 '"$KVTOOL" try unlink "$mnt/k" >/dev/null'
 }
 
+# With extended attributes the kernel looks for file capabilities (GETXATTR) before each truncation and each write.
+@test "xattr=yes: new key 4, overwrite 4, append 2; with ACLs its owner asks no more" {
+	local acl
+	for acl in no yes; do
+		kvfs_start "xattr=yes" "acl=$acl"
+		warm_up
+		look_at_root
+		costs 4 'echo v >"$mnt/k"'
+		look_at_root
+		costs 4 'echo w >"$mnt/k"'
+		[ -s "$mnt/k" ]
+		costs 2 'echo w >>"$mnt/k"'
+		rm "$mnt/k"
+		kvfs_stop
+	done
+}
+
 @test "a big write goes in pieces of at least 128 KiB" {
 	kvfs_start
 	warm_up

@@ -178,3 +178,16 @@ stopped_clean() {
 	kvfs_stop
 	[ -s "$data/appendonlydir/appendonly.aof.manifest" ]
 }
+
+@test "a start that is refused for damage names the command that tells more, as it is to be typed" {
+	kvfs_start save=
+	echo value >"$mnt/k"
+	echo value >"$mnt/l"
+	kvfs_stop
+	printf 'XX' | dd of="$(last_incr)" bs=1 seek=40 conv=notrunc status=none
+	run kvfs_start
+	[ "$status" -eq 1 ]
+	[[ $output == *"(kvfs-ctl check $data tells more)"* ]]
+	run kvfs_run -o "dir=$work/a/b" "$mnt"
+	[ "$output" = "kvfs: data directory $work/a/b: No such file or directory (mkdir -p it first)" ]
+}

@@ -5,54 +5,34 @@
 # ROUNDS=100 makes it thorough; SEED=N repeats a run.
 
 load lib/kvfs
+load lib/crash
 setup() {
 	kvfs_setup
-	rounds=${ROUNDS:-5}
-	seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
-	echo "# seed $seed, $rounds rounds"
+	crash_setup 3
 }
 teardown() {
-	[ -z "${load_pid:-}" ] || kill -KILL "$load_pid" 2>/dev/null || true
+	crash_teardown
 	kvfs_teardown
 }
 
-has_grown() {
-	[ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -gt "$2" ]
-}
-
-# One round: load, a kill at a moment that the seed chooses, a start, the check.
 # $1: number of the round; the rest: options.
 round() {
-	local n=$1 i size
+	local n=$1
 	shift
-	"$LEDGER" load "$work/ledger" "$mnt" $((seed + n)) 2 >"$work/load" 3>&- &
-	load_pid=$!
-	for i in 0 1; do
-		size=$(stat -c %s "$work/ledger.$i" 2>/dev/null || echo 0)
-		wait_until 20 has_grown "$work/ledger.$i" $((size + 40 * ((seed + n * 7919) % 400)))
-	done
-	case $((n % 4)) in
-	1) ctl bgsave ;;
-	2) ctl bgrewriteaof ;;
-	esac
-	kvfs_kill9
-	wait "$load_pid"
-	load_pid=
+	crash_load "$n" && kvfs_kill9 && crash_ended || return 1
 	expect_warning "$mnt"
-	kvfs_start "$@"
-	"$LEDGER" check "$work/ledger" "$mnt" 2
+	kvfs_start "$@" && crash_check
 }
 
 rounds_with() {
 	local n
 	kvfs_start "$@"
-	mkdir "$mnt/w0" "$mnt/w1"
-	sync "$mnt/w0" "$mnt/w1"
+	crash_begin
 	for n in $(seq "$rounds"); do
 		round "$n" "$@" || { echo "# round $n failed; SEED=$seed repeats it"; return 1; }
 	done
 	kvfs_remount "$@"
-	"$LEDGER" check "$work/ledger" "$mnt" 2
+	crash_check
 }
 
 @test "appendfsync everysec, with the journal in shared memory" {
@@ -64,10 +44,10 @@ rounds_with() {
 }
 
 @test "appendfsync always" {
-	rounds_with appendfsync=always "save="
+	rounds_with appendfsync=always "save=" rdb-key-save-delay=100
 }
 
-@test "appendfsync no, while the log is rewritten again and again" {
+@test "appendfsync no, while the log is rewritten again and again by itself" {
 	rounds_with appendfsync=no "save=" auto-aof-rewrite-percentage=1 auto-aof-rewrite-min-size=1mb
 }
 

@@ -25,6 +25,11 @@ build_keys() {
 	echo head >appended
 	echo tail >>appended
 	printf XY | dd of=appended bs=1 seek=2 conv=notrunc status=none
+	cp binary punched
+	fallocate -p -o 20000 -l 100000 punched
+	fallocate -z -o 299000 -l 3000 punched
+	cp binary shortened
+	truncate -s 250000 shortened
 	echo longer >cut
 	truncate -s 3 cut
 	echo 1 >renamed-from

@@ -1,18 +1,20 @@
 #!/usr/bin/env bats
 # Whatever was there at the unmount is there after the mount: names, bytes, modes, owners, times.
-# A tree with everything in it, compared by find and sha256sum, from the log, from the snapshot alone, after a rewrite.
+# A tree with everything in it, compared by find and b2sum, from the log, from the snapshot alone, after a rewrite.
+# BIG_VALUE=8388608: bytes of its largest value (default: 100 MiB), for slow programs.
 
 load lib/kvfs
 setup() { kvfs_setup; }
 teardown() { kvfs_teardown; }
 
+# build_tree DIR [BYTES-OF-THE-LARGEST]
 build_tree() {
 	cd "$1"
 	mkdir -p a/b/c/d/e/f empty 'with space' "$(printf 'n\303\251wl\nine')" deep
 	echo text >a/b/c/text
 	: >a/nothing
 	head -c 3000000 /dev/urandom >a/b/binary
-	head -c 104857600 /dev/urandom >hundred-mb
+	head -c "${2:-${BIG_VALUE:-104857600}}" /dev/urandom >hundred-mb
 	printf '\0\r\n*3\r\n$3\r\nSET\r\n' >resp-like
 	printf 'x' | dd of=sparse bs=1 seek=5000000 conv=notrunc status=none
 	local i path=deep
@@ -30,6 +32,8 @@ build_tree() {
 	printf 'a%.0s' {1..5000} >compressible
 	ln -s ../a/b "with space/link"
 	ln -s /nowhere/at/all dangling
+	ln a/b/binary binary-too
+	ln dangling empty/dangling-too
 	ln -s "$(printf '%01000d' 7)" long-link
 	chmod 600 a/b/c/text
 	chmod 4755 a/b/binary
@@ -99,7 +103,7 @@ build_tree() {
 		rm -rf "$data"
 		mkdir "$data"
 		kvfs_start "save=" aof-use-rdb-preamble=$preamble
-		build_tree "$mnt"
+		build_tree "$mnt" 20000000
 		ctl bgrewriteaof
 		echo during >"$mnt/during"
 		rm "$mnt/cut"

@@ -1,5 +1,5 @@
 /* aof.c -- any bytes as a log file, read into a small keyspace: no crash, no overrun, nothing unbounded; what is taken is never more than
- * there is, and what counts of it counts again when it is read alone. */
+ * there is, and what counts of it counts again when it is read alone; so does what counts up to a moment. */
 #include "persist/recover.h"
 #include "persist/replay.h"
 
@@ -13,6 +13,34 @@ static void check(bool holds)
 {
 	if (!holds)
 		abort();
+}
+
+/* Who only looks sees what was read. */
+static void check_look(const uint8_t *data, size_t len, const struct aof_result *want)
+{
+	struct aof_result got = { 0 };
+	struct error e = { 0 };
+
+	check(aof_read(data, len, NULL, &got, &e) == 0);
+	check(got.good == want->good && got.torn == want->torn && got.last_seq == want->last_seq && got.first_seq == want->first_seq &&
+	      got.batches == want->batches && got.commands == want->commands && got.sealed == want->sealed && got.lineage == want->lineage);
+}
+
+/* Up to just before the last time in it, a log ends where it would if it had been cut there. */
+static void check_until(const uint8_t *data, size_t len, const struct aof_result *whole)
+{
+	struct aof_result part = { .until_ns = whole->time_ns - 1 }, cut = { 0 };
+	struct error e = { 0 };
+
+	if (part.until_ns <= 0)
+		return;
+	check(aof_read(data, len, NULL, &part, &e) == 0);
+	check(part.good <= whole->good && part.time_ns <= part.until_ns);
+	if (!part.stopped)
+		return;
+	check(part.stop_ns > part.until_ns);
+	check(aof_read(data, part.good, NULL, &cut, &e) == 0);
+	check(!cut.torn && cut.good == part.good && cut.last_seq == part.last_seq && cut.batches == part.batches && cut.commands == part.commands);
 }
 
 static int read_log(const uint8_t *data, size_t len, struct aof_result *res, uint64_t *ret_keys)
@@ -31,6 +59,11 @@ static int read_log(const uint8_t *data, size_t len, struct aof_result *res, uin
 	err = aof_read(data, len, &r, res, &e);
 	check(err == 0 || e.text[0] != '\0');
 	check(res->good <= len && (err || res->torn || res->good == len));
+	check(err == 0 || res->bad_at <= len);
+	if (err == 0) {
+		check_look(data, len, res);
+		check_until(data, len, res);
+	}
 	if (!err && replay_finish(&r, &report, &e))
 		check(e.text[0] != '\0');
 	keyspace_usage(ks, &u);

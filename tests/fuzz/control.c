@@ -1,14 +1,18 @@
 /* control.c -- any bytes on the control socket, cut into any pieces: every session ends in replies that a client can parse, within its
  * bounds, and the pieces make no difference. */
 #include "fs/commands.h"
+#include "fs/monitor.h"
 #include "fs/session.h"
 #include "fs/stats.h"
+#include "tests/lib/fake_park.h"
 #include "tests/lib/fake_persist.h"
+#include "tests/lib/fake_stop.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -18,17 +22,9 @@ static void check(bool holds)
 		abort();
 }
 
-static int start_save(void *ctx, void *client)
+static void configured(void *ctx)
 {
 	(void)ctx;
-	(void)client;
-	return 1;
-}
-
-static void stop(void *ctx, enum persist_final_save how)
-{
-	(void)ctx;
-	(void)how;
 }
 
 static void drain(struct session *s, const struct command_env *ce, struct bytes *to)
@@ -42,15 +38,17 @@ static void drain(struct session *s, const struct command_env *ce, struct bytes 
 	}
 }
 
-static void run(const struct command_env *ce, const uint8_t *data, size_t len, size_t piece, struct bytes *out)
+static void run(const struct command_env *ce, struct fake_park *park, const uint8_t *data, size_t len, size_t piece, struct bytes *out)
 {
 	struct session s = { .sent = 0 };
+	struct bytes lines = { 0 };
+	bool lost = false;
 
 	while (len > 0) {
 		size_t room = session_room(&s), n = len < piece ? len : piece;
 
 		if (s.waiting) {
-			check(room == 0 && session_save_done(&s, ce, NULL, 0) == 0);
+			check(room == 0 && fake_park_end(park, &s, ce, 0) == 0);
 			continue;
 		}
 		if (room == 0) {
@@ -66,7 +64,12 @@ static void run(const struct command_env *ce, const uint8_t *data, size_t len, s
 		len -= n;
 	}
 	while (s.waiting)
-		check(session_save_done(&s, ce, NULL, -EIO) == 0);
+		check(fake_park_end(park, &s, ce, -EIO) == 0);
+	if (s.monitor != NULL) {
+		check(monitor_take(ce->monitor, INT64_MAX, &lines, &lost) == 0);
+		check(session_feed(&s, ce, &lines, lost) == 0);
+		bytes_fini(&lines);
+	}
 	drain(&s, ce, out);
 	session_fini(&s);
 }
@@ -84,26 +87,45 @@ static void check_replies(const struct bytes *out)
 	check(at == out->len);
 }
 
+/* A key for the commands that want one. */
+static void make_key(struct keyspace *ks)
+{
+	struct op op = { .now_ns = 1 };
+	struct attr a;
+
+	int err = keyspace_mknod(ks, &op, KEYSPACE_ROOT, "k", 1, S_IFREG | 0644, &a);
+	check(err == 0 || err == -EEXIST);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct keyspace_options o = { .value_max = 1 << 20, .root_mode = 0755 };
 	struct command_counters counters = { 0 };
-	struct persist persist = { .bgsave = STARTED, .bgrewriteaof = -EALREADY };
+	struct persist persist = { .save = 1, .bgsave = STARTED, .bgrewriteaof = -EALREADY };
 	struct stats stats = { .notified = 0 };
 	struct bytes out = { 0 };
 	struct config config;
+	struct stop stop = { .in_progress = false };
 	struct control_env env = { .config = &config, .persist = &persist, .stats = &stats, .mountpoint = "/mnt/kv",
-				   .request_stop = stop };
-	struct command_env ce = { .env = &env, .counters = &counters, .save = start_save };
+				   .stop = &stop, .configured = configured };
+	struct command_env ce = { .env = &env, .counters = &counters };
+	struct fake_park park;
 
-	check(config_init(&config) == 0 && keyspace_new(&o, &env.ks) == 0);
-	run(&ce, data, len, len > 0 ? 1 + data[0] % 61 : 1, &out);
+	check(fake_park_init(&park, &ce) == 0 && config_init(&config) == 0 && keyspace_new(&o, &env.ks) == 0);
+	ce.monitor = monitor_new(env.ks, 0, env.mountpoint);
+	check(ce.monitor != NULL);
+	make_key(env.ks);
+	run(&ce, &park, data, len, len > 0 ? 1 + data[0] % 61 : 1, &out);
 	check_replies(&out);
 	out.len = 0;
-	run(&ce, data, len, SIZE_MAX, &out);
+	make_key(env.ks);
+	run(&ce, &park, data, len, SIZE_MAX, &out);
 	check_replies(&out);
 	bytes_fini(&out);
+	check(!monitor_is_on(ce.monitor));
+	monitor_free(ce.monitor);
 	keyspace_free(env.ks);
+	fake_park_fini(&park);
 	config_fini(&config);
 	return 0;
 }

@@ -31,11 +31,11 @@ static void touch(struct seen *s, const char *p, size_t len)
 		s->sum += (unsigned char)p[i];
 }
 
-static int on_aux(void *ctx, const char *name, size_t name_len, const char *value, size_t value_len, struct error *e)
+static int on_aux(void *ctx, const struct rdb_aux *a, struct error *e)
 {
 	(void)e;
-	touch(ctx, name, name_len);
-	touch(ctx, value, value_len);
+	touch(ctx, a->name, a->name_len);
+	touch(ctx, a->value, a->value_len);
 	return 0;
 }
 
@@ -58,6 +58,8 @@ static int on_key(void *ctx, const struct rdb_key *k, struct error *e)
 	touch(s, k->key, k->key_len);
 	if (k->type)
 		check(k->type[0] != '\0' && k->value_len == 0);
+	else if (k->made)
+		check(k->value_len > 1 << 20 && value_memory(*k->made, k->value_len) < (1 << 20) + 100 * s->len);
 	else
 		touch(s, k->value, k->value_len);
 	return 0;

@@ -29,8 +29,11 @@ static void check_record(const struct seal_record *r)
 	check(seal_put_record(text, r) == text + size);
 	check(seal_next_record(&s, &pos, &again) == 1 && pos == size);
 	check(again.kind == r->kind && again.path_is_key == r->path_is_key && again.flags == r->flags && again.number == r->number);
+	check(again.length == r->length && again.from == r->from);
 	check(same(again.path, again.path_len, r->path, r->path_len) && same(again.to, again.to_len, r->to, r->to_len));
 	check(memcmp(&again.attr, &r->attr, sizeof(r->attr)) == 0);
+	check(same(again.xattr.name, again.xattr.name_len, r->xattr.name, r->xattr.name_len));
+	check(same(again.xattr.value, again.xattr.len, r->xattr.value, r->xattr.len) && !again.xattr.value == !r->xattr.value);
 	free(text);
 }
 
@@ -52,17 +55,27 @@ static void read_seal(const uint8_t *data, size_t len)
 static void read_aux(const uint8_t *data, size_t len)
 {
 	struct aux_attr a, again;
-	size_t size;
+	struct aux_sparse piece;
+	char head[AUX_SPARSE_SIZE];
+	struct xattr x;
+	size_t size, pos = 0;
 	char *text;
 
+	if (aux_sparse_parse(data, len, &piece) == 1) {
+		check(piece.off <= piece.size && piece.len <= piece.size - piece.off && piece.len == len - AUX_SPARSE_SIZE);
+		check(aux_sparse_write(head, &piece) == head + AUX_SPARSE_SIZE && memcmp(head, data, AUX_SPARSE_SIZE) == 0);
+	}
 	if (aux_attr_parse(data, len, &a) < 0)
 		return;
+	while (aux_next_xattr(a.xattr, a.xattr_len, &pos, &x))
+		check(x.name_len > 0 && x.name_len <= XATTRS_NAME_MAX && x.len <= XATTRS_VALUE_MAX);
+	check(pos == a.xattr_len);
 	size = aux_attr_size(&a);
 	text = malloc(size);
 	check(text != NULL);
 	check(aux_attr_write(text, &a) == text + size);
 	check(aux_attr_parse(text, size, &again) == 0);
-	check(again.kind == a.kind && memcmp(&again.attr, &a.attr, sizeof(a.attr)) == 0);
+	check(again.kind == a.kind && again.escaped == a.escaped && again.rdev == a.rdev && again.link == a.link && memcmp(&again.attr, &a.attr, sizeof(a.attr)) == 0);
 	check(same(again.path, again.path_len, a.path, a.path_len) && same(again.target, again.target_len, a.target, a.target_len));
 	free(text);
 }

@@ -1,11 +1,13 @@
 /* disk_fault.c -- see disk_fault.h. */
 #include "tests/lib/disk_fault.h"
 #include "persist/bytes.h"
+#include "tests/lib/steps.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -242,8 +244,15 @@ static void forget_dir_changes(struct fault_dir *d)
 
 /* ---- what happens to a call ---- */
 
+const char *disk_call_name(enum disk_call call)
+{
+	static const char *const name[DISK_CALLS] = { "open", "write", "truncate", "fdatasync", "fsync of the directory", "rename", "unlink",
+		                                      "sync_file_range" };
+	return name[call];
+}
+
 /* 0: it goes through; else its error.  *RET_PART: bytes of a write that are taken all the same; *RET_DIE: then the machine stops. */
-static int fate(struct disk_fault *f, enum disk_call call, const char *name, size_t len, size_t *ret_part, bool *ret_die)
+static int decide(struct disk_fault *f, enum disk_call call, const char *name, size_t len, size_t *ret_part, bool *ret_die)
 {
 	struct disk_rule *r = &f->rule[call];
 	uint64_t n = atomic_fetch_add(&f->calls, 1) + 1;
@@ -270,6 +279,20 @@ static int fate(struct disk_fault *f, enum disk_call call, const char *name, siz
 	return r->err;
 }
 
+static int fate(struct disk_fault *f, enum disk_call call, const char *name, size_t len, size_t *ret_part, bool *ret_die)
+{
+	int err = decide(f, call, name, len, ret_part, ret_die);
+
+	if (*ret_die && f->stop) {
+		*f->stop = (struct disk_stop){ .stopped = true, .call = call };
+		snprintf(f->stop->name, sizeof f->stop->name, "%s", name);
+	}
+	if (f->trace)
+		printf("# %9.3f   %s %s %zu: %s\n", (double)atomic_load(&f->monotonic_ns) / 1e9, disk_call_name(call), name, len,
+		       *ret_die ? "stopped here" : err ? strerror(-err) : "done");
+	return err;
+}
+
 static void stop(struct disk_fault *f)
 {
 	if (f->kill)
@@ -291,11 +314,18 @@ static int fate_of(struct disk_fault *f, enum disk_call call, const char *name)
 
 /* ---- the port ---- */
 
+static void enter(struct disk_fault *f)
+{
+	if (f->gate)
+		steps_wait_turn(f->gate);
+	pthread_mutex_lock(&f->lock);
+}
+
 static int fault_open(void *ctx, int dir_fd, const char *name, int flags, mode_t mode)
 {
 	struct disk_fault *f = ctx;
 
-	pthread_mutex_lock(&f->lock);
+	enter(f);
 	struct fault_dir *d = dir_of(f, dir_fd);
 	int fd = fate_of(f, DISK_OPEN, name);
 	if (!fd)
@@ -306,8 +336,10 @@ static int fault_open(void *ctx, int dir_fd, const char *name, int flags, mode_t
 	struct fault_file *file = e ? e->file : file_new(f, name);
 	if (!e)
 		dir_change(d, NULL, name, file);
-	if (flags & O_TRUNC)
+	if (flags & O_TRUNC) {
 		file_change(file, 0, NULL, 0);
+		file->lost = false;     /* nothing of what was lost is in it any more */
+	}
 	if ((size_t)fd >= f->fds) {
 		size_t fds = (size_t)fd + 16;
 		f->fd = must(reallocarray(f->fd, fds, sizeof(*f->fd)));
@@ -326,7 +358,7 @@ static ssize_t fault_write(void *ctx, int fd, const void *data, size_t len)
 	size_t part;
 	bool die;
 
-	pthread_mutex_lock(&f->lock);
+	enter(f);
 	struct fault_file *file = f->fd[fd];
 	ssize_t n = fate(f, DISK_WRITE, file->name, len, &part, &die);
 	size_t take = n ? part : draw(f, 4) ? len : 1 + draw(f, len);    /* write(2) may be short */
@@ -350,7 +382,7 @@ static int fault_truncate(void *ctx, int fd, uint64_t size)
 {
 	struct disk_fault *f = ctx;
 
-	pthread_mutex_lock(&f->lock);
+	enter(f);
 	int err = fate_of(f, DISK_TRUNCATE, f->fd[fd]->name);
 	if (!err)
 		err = disk_real()->truncate(NULL, fd, size);
@@ -364,14 +396,32 @@ static int fault_fdatasync(void *ctx, int fd)
 {
 	struct disk_fault *f = ctx;
 
-	usleep((useconds_t)atomic_load(&f->sync_us));
-	pthread_mutex_lock(&f->lock);
+	int64_t sync_us = atomic_load(&f->sync_us);
+
+	if (sync_us)
+		usleep((useconds_t)sync_us);
+	enter(f);
 	int err = fate_of(f, DISK_FDATASYNC, f->fd[fd]->name);
-	if (err)
+	if (err && !atomic_load(&f->stopped))
 		f->fd[fd]->lost = true;
-	else if (!f->fd[fd]->lost)
+	else if (!err && !f->fd[fd]->lost)
 		file_sync(f->fd[fd]);
 	pthread_mutex_unlock(&f->lock);
+	return err;
+}
+
+/* On its way to the disk is not on it; an error is told only once, as the kernel does. */
+static int fault_write_out(void *ctx, int fd, uint64_t off, uint64_t len)
+{
+	struct disk_fault *f = ctx;
+
+	(void)off;
+	enter(f);
+	int err = fate_of(f, DISK_WRITE_OUT, f->fd[fd]->name);
+	if (err && !atomic_load(&f->stopped))
+		f->fd[fd]->lost = true;
+	pthread_mutex_unlock(&f->lock);
+	atomic_fetch_add(&f->written_out, len);
 	return err;
 }
 
@@ -379,7 +429,7 @@ static int fault_fsync_dir(void *ctx, int dir_fd)
 {
 	struct disk_fault *f = ctx;
 
-	pthread_mutex_lock(&f->lock);
+	enter(f);
 	struct fault_dir *d = dir_of(f, dir_fd);
 	int err = fate_of(f, DISK_FSYNC_DIR, "");
 	for (size_t i = 0; !err && i < d->changes; i++)
@@ -394,7 +444,7 @@ static int fault_rename(void *ctx, int dir_fd, const char *from, int to_dir_fd, 
 {
 	struct disk_fault *f = ctx;
 
-	pthread_mutex_lock(&f->lock);
+	enter(f);
 	struct fault_dir *d = dir_of(f, dir_fd);
 	if (d != dir_of(f, to_dir_fd))
 		abort();
@@ -415,7 +465,7 @@ static int fault_unlink(void *ctx, int dir_fd, const char *name)
 {
 	struct disk_fault *f = ctx;
 
-	pthread_mutex_lock(&f->lock);
+	enter(f);
 	struct fault_dir *d = dir_of(f, dir_fd);
 	int err = fate_of(f, DISK_UNLINK, name);
 	if (!err)
@@ -442,8 +492,10 @@ static int64_t fault_now_ns(void *ctx)
 
 static int64_t fault_monotonic_ns(void *ctx)
 {
-	(void)ctx;
-	return disk_real()->monotonic_ns(NULL);
+	struct disk_fault *f = ctx;
+	int64_t monotonic_ns = atomic_load(&f->monotonic_ns);
+
+	return monotonic_ns ? monotonic_ns : disk_real()->monotonic_ns(NULL);
 }
 
 /* ---- life ---- */
@@ -451,13 +503,13 @@ static int64_t fault_monotonic_ns(void *ctx)
 void disk_fault_init(struct disk_fault *f, uint64_t seed)
 {
 	*f = (struct disk_fault){ .random = seed };
-	f->disk = (struct disk){ .ctx = f, .open = fault_open, .write = fault_write, .truncate = fault_truncate, .fdatasync = fault_fdatasync,
+	f->disk = (struct disk){ .ctx = f, .open = fault_open, .write = fault_write, .truncate = fault_truncate, .fdatasync = fault_fdatasync, .write_out = fault_write_out,
 		                 .fsync_dir = fault_fsync_dir, .rename = fault_rename, .unlink = fault_unlink, .close = fault_close,
 		                 .now_ns = fault_now_ns, .monotonic_ns = fault_monotonic_ns };
 	pthread_mutex_init(&f->lock, NULL);
 }
 
-void disk_fault_fini(struct disk_fault *f)
+void disk_fault_forget(struct disk_fault *f)
 {
 	while (f->files) {
 		struct fault_file *file = f->files;
@@ -477,6 +529,11 @@ void disk_fault_fini(struct disk_fault *f)
 		listing_fini(&d->durable);
 		free(d);
 	}
+}
+
+void disk_fault_fini(struct disk_fault *f)
+{
+	disk_fault_forget(f);
 	free(f->fd);
 	pthread_mutex_destroy(&f->lock);
 }
@@ -494,7 +551,49 @@ void disk_fault_mend(struct disk_fault *f)
 		disk_fault_rule(f, (enum disk_call)i, (struct disk_rule){ 0 });
 }
 
+void disk_fault_go_on(struct disk_fault *f, uint64_t calls)
+{
+	atomic_store(&f->stopped, false);
+	f->stop_at = calls ? atomic_load(&f->calls) + calls : 0;
+}
+
+bool disk_fault_has_lost(struct disk_fault *f)
+{
+	for (const struct fault_file *file = f->files; file; file = file->next)
+		if (file->lost)
+			return true;
+	return false;
+}
+
 /* ---- the power cut ---- */
+
+/* What there was on disk, and the changes since up to one that may be torn. */
+static void lose_the_last(struct disk_fault *f, const struct fault_file *file, struct bytes *left)
+{
+	size_t keep = draw(f, file->changes + 1);
+
+	for (size_t i = 0; i < keep; i++)
+		apply_change(left, &file->change[i], file->change[i].len);
+	if (keep < file->changes && file->change[keep].data) {
+		const struct change *c = &file->change[keep];
+		apply_change(left, c, draw(f, c->len + 1));
+		if (draw(f, 2))
+			bytes_resize(left, left->len + draw(f, 5000));     /* the size was on disk, the bytes were not */
+	}
+}
+
+/* Of the changes since, each is there, torn or not there. */
+static void lose_any(struct disk_fault *f, const struct fault_file *file, struct bytes *left)
+{
+	for (size_t i = 0; i < file->changes; i++) {
+		const struct change *c = &file->change[i];
+		uint64_t what = draw(f, 4);
+		if (what >= 2 || (what == 1 && !c->data))
+			apply_change(left, c, c->len);
+		else if (what == 1)
+			apply_change(left, c, draw(f, c->len + 1));
+	}
+}
 
 static void lose_and_write(struct disk_fault *f, const struct fault_file *file, int dir_fd, const char *name)
 {
@@ -504,15 +603,10 @@ static void lose_and_write(struct disk_fault *f, const struct fault_file *file, 
 	bytes_resize(&left, file->durable.len);
 	if (left.len)
 		memcpy(left.data, file->durable.data, left.len);
-	size_t keep = draw(f, file->changes + 1);
-	for (size_t i = 0; i < keep; i++)
-		apply_change(&left, &file->change[i], file->change[i].len);
-	if (keep < file->changes && file->change[keep].data) {
-		const struct change *c = &file->change[keep];
-		apply_change(&left, c, draw(f, c->len + 1));
-		if (draw(f, 2))
-			bytes_resize(&left, left.len + draw(f, 5000));     /* the size was on disk, the bytes were not */
-	}
+	if (f->any_order)
+		lose_any(f, file, &left);
+	else
+		lose_the_last(f, file, &left);
 	int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0 || disk_write_all(disk_real(), fd, left.data, left.len, &done) < 0)
 		abort();
@@ -525,8 +619,9 @@ static void cut_dir(struct disk_fault *f, int dir_fd, int into_fd)
 	struct fault_dir *d = dir_of(f, dir_fd);
 	size_t keep = draw(f, d->changes + 1);
 
-	for (size_t i = 0; i < keep; i++)
-		listing_apply(&d->durable, &d->change[i]);
+	for (size_t i = 0; i < d->changes; i++)
+		if (f->any_order ? draw(f, 2) : i < keep)
+			listing_apply(&d->durable, &d->change[i]);
 	for (size_t i = 0; i < d->durable.count; i++)
 		lose_and_write(f, d->durable.entry[i].file, into_fd, d->durable.entry[i].name);
 }

@@ -1,6 +1,7 @@
 /* engine_rig.c -- see engine_rig.h. */
 #include "tests/lib/engine_rig.h"
 #include "persist/manifest.h"
+#include "tests/lib/steps.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -43,9 +44,9 @@ static void log_line(void *ctx, enum persist_log_level level, const char *line)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void gone(void *ctx, uint64_t parent, const char *name, size_t len, uint64_t id)
+static void gone(void *ctx, const struct keyspace_place *place)
 {
-	(void)ctx, (void)parent, (void)name, (void)len, (void)id;
+	(void)ctx, (void)place;
 }
 
 void rig_init(struct rig *r, struct disk_fault *f)
@@ -95,7 +96,7 @@ int rig_open(struct rig *r)
 	int err = persist_open(&r->config, r->ks, &r->port, &r->error, &r->p);
 	if (err)
 		goto err_keyspace;
-	err = persist_start(r->p, &r->error);
+	err = r->steps ? steps_start(r->steps, r->p) : persist_start(r->p, &r->error);
 	if (!err)
 		return 0;
 	persist_close(r->p);
@@ -108,7 +109,7 @@ err_keyspace:
 
 int rig_close(struct rig *r, enum persist_final_save save)
 {
-	int err = persist_stop(r->p, save);
+	int err = persist_stop(r->p, save, false);
 
 	persist_close(r->p);
 	keyspace_free(r->ks);
@@ -123,7 +124,8 @@ struct reply {
 	struct persist_waiter waiter;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
-	int calls, err;
+	_Atomic int calls;
+	int err;
 };
 
 static void on_done(struct persist_waiter *w, int err)
@@ -145,13 +147,15 @@ static void reply_init(struct reply *x)
 }
 
 /* PARKED: what the call that got the waiter said. */
-static int reply_wait(struct reply *x, int parked)
+static int reply_wait(struct rig *r, struct reply *x, int parked)
 {
 	struct timespec until;
 	int err = 0;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += 30;
+	if (parked == 1 && r->steps)
+		steps_until(r->steps, &x->calls);
 	if (parked == 1) {
 		pthread_mutex_lock(&x->lock);
 		while (!x->calls && !err)
@@ -168,7 +172,7 @@ static int reply_wait(struct reply *x, int parked)
 
 static struct op *next_op(struct rig *r)
 {
-	r->op = (struct op){ .uid = 7, .gid = 8, .now_ns = r->op.now_ns + step_ns };
+	r->op = (struct op){ .uid = 7, .gid = 8, .now_ns = r->steps ? steps_pass(r->steps, step_ns) : r->op.now_ns + step_ns };
 	return &r->op;
 }
 
@@ -179,7 +183,7 @@ static int answer(struct rig *r, int err)
 	if (err)
 		return err;
 	reply_init(&x);
-	return reply_wait(&x, persist_wait_reply(r->p, r->op.seq, &x.waiter));
+	return reply_wait(r, &x, persist_wait_reply(r->p, r->op.seq, &x.waiter));
 }
 
 static void nap(void)
@@ -268,12 +272,26 @@ int rig_truncate(struct rig *r, const char *path, uint64_t size)
 	return answer(r, keyspace_setattr(r->ks, next_op(r), rig_find(r, path), &c, &a));
 }
 
+int rig_expire(struct rig *r, const char *path, int64_t at_ms)
+{
+	return answer(r, keyspace_expire_at(r->ks, next_op(r), rig_find(r, path), at_ms, NULL));
+}
+
 int rig_chmod(struct rig *r, const char *path, uint32_t mode)
 {
 	struct attr_change c = { .mask = ATTR_MODE, .mode = mode };
 	struct attr a;
 
 	return answer(r, keyspace_setattr(r->ks, next_op(r), rig_find(r, path), &c, &a));
+}
+
+int rig_xattr(struct rig *r, const char *path, const char *name, const char *value)
+{
+	uint64_t id = rig_find(r, path);
+
+	if (!value)
+		return answer(r, keyspace_removexattr(r->ks, next_op(r), id, name, strlen(name)));
+	return answer(r, keyspace_setxattr(r->ks, next_op(r), id, name, strlen(name), value, strlen(value), 0));
 }
 
 int rig_remove(struct rig *r, const char *path)
@@ -283,6 +301,13 @@ int rig_remove(struct rig *r, const char *path)
 	int err = keyspace_unlink(r->ks, next_op(r), parent, name, strlen(name));
 
 	return answer(r, err == -EISDIR ? keyspace_rmdir(r->ks, &r->op, parent, name, strlen(name)) : err);
+}
+
+int rig_link(struct rig *r, const char *path, const char *name)
+{
+	uint64_t id = rig_find(r, path), parent = parent_of(r, name, &name);
+
+	return answer(r, keyspace_link(r->ks, next_op(r), id, parent, name, strlen(name), NULL));
 }
 
 int rig_rename(struct rig *r, const char *from, const char *to, unsigned flags)
@@ -305,7 +330,7 @@ int rig_fsync(struct rig *r, const char *path)
 	struct reply x;
 
 	reply_init(&x);
-	return reply_wait(&x, persist_fsync(r->p, *path ? rig_find(r, path) : 0, &x.waiter));
+	return reply_wait(r, &x, persist_fsync(r->p, *path ? rig_find(r, path) : 0, &x.waiter));
 }
 
 int rig_save(struct rig *r)
@@ -313,17 +338,32 @@ int rig_save(struct rig *r)
 	struct reply x;
 
 	reply_init(&x);
-	return reply_wait(&x, persist_save(r->p, &x.waiter));
+	return reply_wait(r, &x, persist_save(r->p, &x.waiter));
 }
 
 int rig_rewrite(struct rig *r)
 {
-	int err = persist_bgrewriteaof(r->p);
+	int err = persist_bgrewriteaof(r->p, NULL);
 
 	if (err < 0)
 		return err;
 	rig_wait_jobs(r);
 	return rig_info(r).aof_last_bgrewrite_ok ? 0 : -EIO;
+}
+
+int rig_switch(struct rig *r, bool on)
+{
+	r->config.appendonly = on;
+	persist_set(r->p, &r->config);
+	for (int i = 0; i < 10000; i++) {
+		struct persist_info x = rig_info(r);
+		if (x.aof_enabled == on)
+			return rig_said(r, "ends before its last changes") ? -EIO : 0;
+		if (on && strcmp(x.state, "log start failed") == 0)
+			return -EIO;
+		nap();
+	}
+	return -ETIMEDOUT;
 }
 
 /* ---- looking ---- */
@@ -356,6 +396,16 @@ bool rig_becomes(struct rig *r, const char *state)
 {
 	for (int i = 0; i < 10000; i++) {
 		if (strcmp(rig_info(r).state, state) == 0)
+			return true;
+		nap();
+	}
+	return false;
+}
+
+bool rig_logs(struct rig *r, bool on)
+{
+	for (int i = 0; i < 10000; i++) {
+		if (rig_info(r).aof_enabled == on)
 			return true;
 		nap();
 	}

@@ -21,6 +21,7 @@ struct rig {
 	pthread_mutex_t lock;          /* K */
 	struct bytes log;              /* K: lines of the engine */
 	struct error error;            /* of rig_open() */
+	struct steps *steps;           /* C, borrowed: who takes the turns of the engine's threads; NULL: they do it themselves */
 };
 
 /* F NULL: the real disk. */
@@ -37,20 +38,29 @@ int rig_mkdir(struct rig *r, const char *path);
 int rig_symlink(struct rig *r, const char *path, const char *target);
 int rig_write(struct rig *r, const char *path, uint64_t off, const void *data, size_t len);
 int rig_truncate(struct rig *r, const char *path, uint64_t size);
+/* AT_MS 0: none any more. */
+int rig_expire(struct rig *r, const char *path, int64_t at_ms);
 int rig_chmod(struct rig *r, const char *path, uint32_t mode);
+/* VALUE NULL: takes it away. */
+int rig_xattr(struct rig *r, const char *path, const char *name, const char *value);
 int rig_remove(struct rig *r, const char *path);
+int rig_link(struct rig *r, const char *path, const char *name);
 int rig_rename(struct rig *r, const char *from, const char *to, unsigned flags);
 /* echo TEXT > PATH */
 int rig_put(struct rig *r, const char *path, const char *text);
 int rig_fsync(struct rig *r, const char *path);
 int rig_save(struct rig *r);
 int rig_rewrite(struct rig *r);
+/* Switches appendonly and waits for what comes of it: -EIO when it fails. */
+int rig_switch(struct rig *r, bool on);
 
 uint64_t rig_find(struct rig *r, const char *path);    /* 0: not there */
 bool rig_holds(struct rig *r, const char *path, const char *text);
 struct persist_info rig_info(struct rig *r);
 /* Whether the state becomes that within ten seconds. */
 bool rig_becomes(struct rig *r, const char *state);
+/* Whether aof_enabled becomes ON within ten seconds. */
+bool rig_logs(struct rig *r, bool on);
 /* Waits until no save and no rewrite runs or is asked for. */
 void rig_wait_jobs(struct rig *r);
 /* Whether the engine has said something with TEXT in it. */

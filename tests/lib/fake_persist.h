@@ -8,12 +8,11 @@
 #include <string.h>
 
 struct persist {
-	int save, bgsave, bgrewriteaof;      /* what these answer */
+	int save, bgsave, bgsave_cancel, bgrewriteaof;      /* what these answer */
 	bool scheduled;                      /* bgsave was asked to */
-	struct persist_waiter *waiter;       /* of the last save that was parked */
-	struct save_rules rules;             /* as set last */
-	enum fsync_policy appendfsync;
-	int sets;
+	bool parks;                          /* replies to changes have to wait */
+	int resets;                          /* of its counters */
+	struct persist_waiter *waiter;       /* of the last save or reply that was parked */
 };
 
 int persist_save(struct persist *p, struct persist_waiter *w)
@@ -23,26 +22,32 @@ int persist_save(struct persist *p, struct persist_waiter *w)
 	return p->save;
 }
 
-int persist_bgsave(struct persist *p, bool schedule)
+int persist_wait_reply(struct persist *p, uint64_t seq, struct persist_waiter *w)
+{
+	(void)seq;
+	if (p->parks)
+		p->waiter = w;
+	return p->parks;
+}
+
+int persist_bgsave(struct persist *p, bool schedule, struct persist_waiter *w)
 {
 	p->scheduled = schedule;
+	if (p->bgsave == STARTED)
+		p->waiter = w;
 	return p->bgsave;
 }
 
-int persist_bgrewriteaof(struct persist *p)
+int persist_bgsave_cancel(struct persist *p)
 {
+	return p->bgsave_cancel;
+}
+
+int persist_bgrewriteaof(struct persist *p, struct persist_waiter *w)
+{
+	if (p->bgrewriteaof == STARTED)
+		p->waiter = w;
 	return p->bgrewriteaof;
-}
-
-void persist_set_save(struct persist *p, const struct save_rules *r)
-{
-	p->rules = *r;
-	p->sets++;
-}
-
-void persist_set_appendfsync(struct persist *p, enum fsync_policy f)
-{
-	p->appendfsync = f;
 }
 
 void persist_get_info(struct persist *p, struct persist_info *ret)
@@ -54,6 +59,11 @@ void persist_get_info(struct persist *p, struct persist_info *ret)
 	ret->aof_enabled = true;
 	ret->aof_last_bgrewrite_ok = ret->aof_last_write_ok = true;
 	ret->state = "ok";
+}
+
+void persist_reset_stats(struct persist *p)
+{
+	p->resets++;
 }
 
 #endif

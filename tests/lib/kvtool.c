@@ -6,8 +6,10 @@
  *      kvtool append FILE N      two descriptors with O_APPEND, N lines each, in turns; then counts them
  *      kvtool race FILE N        two processes, N lines each, with O_APPEND; then counts them
  *      kvtool scan DIR N         reads a directory slowly while names come and go; each lasting name once
+ *      kvtool ttl FILE N         one process makes and removes the file N times, two set its user.kvfs.ttl as often as they can meanwhile
  *      kvtool locks FILE         POSIX, OFD and flock(2) locks exclude each other as they should
  *      kvtool list DIR           everything below, by listing.h
+ *      kvtool datagrams SOCKET   makes the socket, and prints what comes to it, each datagram on a line, its newlines as ';'
  *
  * Exit: 0 as it should be; 1 not, with a sentence; 2 usage.                                                          */
 #include "tests/lib/listing.h"
@@ -18,6 +20,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,8 +28,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static uint64_t number(const char *text)
@@ -147,11 +153,41 @@ static int call_fsync(char **arg)
 	return ret;
 }
 
+/* PATH NAME SIZE FLAGS: a value of so many bytes. */
+static int call_setxattr(char **arg)
+{
+	size_t size = number(arg[2]);
+	char *value = calloc(1, size + 1);
+	int ret = value ? lsetxattr(arg[0], arg[1], value, size, (int)number(arg[3])) : -1;
+	int error = errno;
+	free(value);
+	errno = error;
+	return ret;
+}
+
+/* PATH NAME SIZE: into so much room. */
+static int call_getxattr(char **arg)
+{
+	size_t size = number(arg[2]);
+	char *value = malloc(size + 1);
+	int ret = value && lgetxattr(arg[0], arg[1], value, size) >= 0 ? 0 : -1;
+	int error = errno;
+	free(value);
+	errno = error;
+	return ret;
+}
+
+static int call_removexattr(char **arg)
+{
+	return lremovexattr(arg[0], arg[1]);
+}
+
 static const struct {
 	const char *name;
 	int args;
 	int (*call)(char **arg);
 } calls[] = {
+    {"setxattr", 4, call_setxattr}, {"getxattr", 3, call_getxattr}, {"removexattr", 2, call_removexattr},
     {"open", 1, call_open},       {"create", 1, call_create},       {"mkdir", 1, call_mkdir},       {"rmdir", 1, call_rmdir},
     {"unlink", 1, call_unlink},   {"mkfifo", 1, call_mkfifo},       {"link", 2, call_link},         {"symlink", 2, call_symlink},
     {"rename", 2, call_rename},   {"noreplace", 2, call_noreplace}, {"exchange", 2, call_exchange}, {"truncate", 2, call_truncate},
@@ -289,6 +325,41 @@ static int cmd_race(int argc, char **argv)
 	return 0;
 }
 
+static void make_and_remove(const char *path, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0 || close(fd) < 0 || unlink(path) < 0)
+			err(1, "%s", path);
+	}
+}
+
+static int cmd_ttl(int argc, char **argv)
+{
+	enum { SETTERS = 2 };
+	pid_t setter[SETTERS];
+	int status;
+
+	if (argc != 2)
+		errx(2, "ttl FILE N");
+	for (int i = 0; i < SETTERS; i++) {
+		setter[i] = fork();
+		if (setter[i] < 0)
+			err(1, "fork");
+		/* Until it is killed: the file comes and goes. */
+		while (setter[i] == 0)
+			if (setxattr(argv[0], "user.kvfs.ttl", "100", 3, 0) < 0 && errno != ENOENT)
+				err(1, "setxattr");
+	}
+	make_and_remove(argv[0], number(argv[1]));
+	for (int i = 0; i < SETTERS; i++) {
+		kill(setter[i], SIGKILL);
+		if (waitpid(setter[i], &status, 0) < 0 || !WIFSIGNALED(status))
+			errx(1, "setting the attribute failed");
+	}
+	return 0;
+}
+
 /* Lasting names "s<i>"; while the scan goes on, names "t<i>" are made and removed around it. */
 static void scan_disturb(int dir, uint64_t step)
 {
@@ -408,10 +479,10 @@ static int list_one(const char *path, const struct stat *st, int type, struct FT
 		if (len < 0)
 			err(1, "%s", path);
 		n.hash = listing_hash(n.hash, target, (size_t)len);
-	} else if (type == FTW_F) {
+	} else if (S_ISREG(st->st_mode)) {
 		n.hash = hash_file(path);
 	}
-	listing_print(&n);
+	listing_print(stdout, &n);
 	return 0;
 }
 
@@ -424,6 +495,30 @@ static int cmd_list(int argc, char **argv)
 	return 0;
 }
 
+/* ---- datagrams ---- */
+
+static int cmd_datagrams(int argc, char **argv)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char text[4096];
+	ssize_t n;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (argc != 1 || fd < 0 || strlen(argv[0]) >= sizeof addr.sun_path)
+		errx(2, "datagrams: a short path is wanted");
+	memcpy(addr.sun_path, argv[0], strlen(argv[0]));
+	if (bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
+		err(1, "%s", argv[0]);
+	while ((n = recv(fd, text, sizeof text - 1, 0)) >= 0) {
+		for (ssize_t i = 0; i < n; i++)
+			if (text[i] == '\n')
+				text[i] = ';';
+		printf("%.*s\n", (int)n, text);
+		fflush(stdout);
+	}
+	err(1, "recv");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -431,10 +526,11 @@ int main(int argc, char **argv)
 		int (*run)(int argc, char **argv);
 	} commands[] = {
 	    {"try", cmd_try},   {"mmap", cmd_mmap}, {"unlinked", cmd_unlinked}, {"append", cmd_append},
-	    {"race", cmd_race}, {"scan", cmd_scan}, {"locks", cmd_locks}, {"list", cmd_list},
+	    {"race", cmd_race}, {"ttl", cmd_ttl}, {"scan", cmd_scan}, {"locks", cmd_locks}, {"list", cmd_list},
+	    {"datagrams", cmd_datagrams},
 	};
 	for (size_t i = 0; argc > 2 && i < sizeof commands / sizeof *commands; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 2, argv + 2);
-	errx(2, "usage: kvtool try|mmap|unlinked|append|race|scan|locks|list ARG...");
+	errx(2, "usage: kvtool try|mmap|unlinked|append|race|scan|locks|list|datagrams ARG...");
 }

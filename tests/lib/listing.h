@@ -1,6 +1,6 @@
 /* listing.h -- one line a node, the same whether it was seen through a mount or in a keyspace:
  *
- *      <type d|f|l> <mode octal> <uid> <gid> <size, of files> <mtime ns> <hash of content or target> <path>
+ *      <type d|f|l, s: FIFO, socket, device> <mode octal> <uid> <gid> <size, of files> <mtime ns> <hash of content or target> <path>
  *
  * The lines are for comparing, sorted; bytes of a path that are not printable are written \xHH.                        */
 #ifndef KVFS_TESTS_LISTING_H
@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct listing_node {
 	uint32_t mode;            /* with the type */
@@ -23,7 +24,6 @@ struct listing_node {
 
 /* FNV-1a, continued from HASH. */
 uint64_t listing_hash(uint64_t hash, const void *data, size_t len);
-/* To standard output. */
-void listing_print(const struct listing_node *n);
+void listing_print(FILE *to, const struct listing_node *n);
 
 #endif

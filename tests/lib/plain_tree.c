@@ -59,7 +59,7 @@ int plain_child(const struct plain_tree *t, int dir, const char *name, size_t le
 int plain_by_id(const struct plain_tree *t, uint64_t id)
 {
 	for (int i = 0; i < PLAIN_NODES; i++)
-		if (t->node[i].used && t->node[i].attr.id == id)
+		if (t->node[i].used && !t->node[i].link && t->node[i].attr.id == id)
 			return i;
 	return -1;
 }
@@ -70,6 +70,26 @@ int plain_unused(const struct plain_tree *t)
 		if (!t->node[i].used)
 			return i;
 	return -1;
+}
+
+int plain_target(const struct plain_tree *t, int i)
+{
+	return t->node[i].link ? t->node[i].target : i;
+}
+
+int plain_links(const struct plain_tree *t, int i)
+{
+	int links = 0;
+
+	for (int k = 1; k < PLAIN_NODES; k++)
+		links += t->node[k].used && t->node[k].link && t->node[k].target == i;
+	return links;
+}
+
+int plain_name_of(const struct plain_tree *t, uint64_t id, int dir, const char *name, size_t len)
+{
+	int i = plain_child(t, dir, name, len);
+	return i >= 0 && t->node[plain_target(t, i)].attr.id == id ? i : -1;
 }
 
 bool plain_is_dir(const struct plain_tree *t, int i)
@@ -100,17 +120,24 @@ bool plain_is_empty(const struct plain_tree *t, int dir)
 
 struct attr plain_attr(const struct plain_tree *t, int i)
 {
+	i = plain_target(t, i);
 	struct attr a = t->node[i].attr;
 	a.nlink = 0;
+	a.expire_at_ms = t->node[i].expire_at_ms;
+	if (plain_is_dir(t, i))
+		a.size = 2 * DIRECTORY_ENTRY_SIZE;
 	if (!t->node[i].named)
 		return a;
-	a.nlink = 1;
+	a.nlink = 1 + (uint32_t)plain_links(t, i);
 	if (!plain_is_dir(t, i))
 		return a;
 	a.nlink = 2;
-	for (int k = 1; k < PLAIN_NODES; k++)
-		if (t->node[k].named && t->node[k].parent == i && plain_is_dir(t, k))
-			a.nlink++;
+	for (int k = 1; k < PLAIN_NODES; k++) {
+		if (!t->node[k].named || t->node[k].parent != i)
+			continue;
+		a.size += DIRECTORY_ENTRY_SIZE;
+		a.nlink += plain_is_dir(t, k);
+	}
 	return a;
 }
 
@@ -142,20 +169,53 @@ void plain_enter(struct plain_tree *t, int i, int dir, const char *name, size_t 
 	struct plain_node *n = &t->node[i];
 
 	n->used = n->named = true;
+	n->link = false;
 	n->expire_at_ms = 0;
 	set_name(n, dir, name, len);
-	n->attr.atime_ns = n->attr.mtime_ns = n->attr.ctime_ns = now_ns;
+	n->attr.mtime_ns = n->attr.ctime_ns = now_ns;
+	n->attr.atime_ns = keyspace_atime_at(now_ns);
 	changed(t, dir, now_ns);
+}
+
+void plain_link(struct plain_tree *t, int link, int i, int dir, const char *name, size_t len, int64_t now_ns)
+{
+	struct plain_node *n = &t->node[link];
+
+	n->used = n->named = n->link = true;
+	n->target = i;
+	n->expire_at_ms = 0;
+	n->nlookup = 0;
+	n->attr = (struct attr){ .mode = t->node[i].attr.mode & S_IFMT };
+	set_name(n, dir, name, len);
+	t->node[i].attr.ctime_ns = now_ns;
+	changed(t, dir, now_ns);
+}
+
+/* The node has the name of a link instead. */
+static void take_name(struct plain_tree *t, int i, int link)
+{
+	set_name(&t->node[i], t->node[link].parent, t->node[link].name, t->node[link].name_len);
+	t->node[link].used = t->node[link].named = false;
 }
 
 void plain_leave(struct plain_tree *t, int i, int64_t now_ns)
 {
 	struct plain_node *n = &t->node[i];
 
+	changed(t, n->parent, now_ns);
+	t->node[plain_target(t, i)].attr.ctime_ns = now_ns;
+	if (n->link) {
+		n->used = n->named = false;
+		return;
+	}
+	for (int k = 1; k < PLAIN_NODES; k++) {
+		if (t->node[k].used && t->node[k].link && t->node[k].target == i) {
+			take_name(t, i, k);
+			return;
+		}
+	}
 	n->named = false;
 	n->expire_at_ms = 0;
-	n->attr.ctime_ns = now_ns;
-	changed(t, n->parent, now_ns);
 	if (n->nlookup == 0)
 		n->used = false;
 }
@@ -167,7 +227,7 @@ void plain_move(struct plain_tree *t, int i, int dir, const char *name, size_t l
 	changed(t, n->parent, now_ns);
 	changed(t, dir, now_ns);
 	set_name(n, dir, name, len);
-	n->attr.ctime_ns = now_ns;
+	t->node[plain_target(t, i)].attr.ctime_ns = now_ns;
 }
 
 void plain_swap(struct plain_tree *t, int a, int b, int64_t now_ns)

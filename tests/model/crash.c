@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum what { MKDIR, MKNOD, WRITE, TRUNCATE, CHMOD, REMOVE, RENAME, SWAP, SYMLINK, FSYNC, SAVE, REWRITE, RESTART };
+enum what { MKDIR, MKNOD, WRITE, TRUNCATE, CHMOD, XATTR, REMOVE, RENAME, SWAP, SYMLINK, LINK, FSYNC, SAVE, REWRITE, RESTART, OFF, ON };
 
 struct step { enum what what; const char *path, *other; uint64_t number; };
 
@@ -28,13 +28,18 @@ static const struct step script[] = {
 	{ WRITE, "d/a", "+two", 3 },
 	{ MKNOD, "b", NULL, 0 }, { FSYNC, "b", NULL, 0 },
 	{ SYMLINK, "d/link", "a", 0 },
+	{ LINK, "d/a", "d/a2", 0 }, { LINK, "d/link", "link2", 0 },
 	{ CHMOD, "d/a", NULL, 0400 },
+	{ XATTR, "d/a", "value", 0 }, { XATTR, "d", "of a directory", 0 },
 	{ REWRITE, NULL, NULL, 0 },
 	{ TRUNCATE, "d/a", NULL, 0 }, { WRITE, "d/a", "other", 0 },
 	{ RENAME, "d", "e", 0 },
 	{ MKNOD, "c", NULL, 0 }, { WRITE, "c", "cc", 0 },
 	{ SAVE, NULL, NULL, 0 },
+	{ XATTR, "e/link", "of a link", 0 },
 	{ SWAP, "b", "e", 0 },
+	{ WRITE, "b/a2", "of both", 3 }, { TRUNCATE, "b/a", NULL, 7 },
+	{ XATTR, "b/a", NULL, 0 },
 	{ WRITE, "c", "x", 10 },
 	{ FSYNC, "", NULL, 0 },
 	{ RESTART, NULL, NULL, 0 },
@@ -43,10 +48,25 @@ static const struct step script[] = {
 	{ REWRITE, NULL, NULL, 0 },
 	{ RENAME, "c", "e", 0 },
 	{ REMOVE, "b/a", NULL, 0 },
+	{ WRITE, "b/a2", "of what is left", 0 },
+	{ REMOVE, "b/a2", NULL, 0 },
 	{ REMOVE, "b", NULL, 0 },
 	{ MKNOD, "z", NULL, 0 }, { WRITE, "z", "the last", 0 },
+	{ OFF, NULL, NULL, 0 },
+	{ MKDIR, "off", NULL, 0 },
+	{ ON, NULL, NULL, 0 },
+	{ WRITE, "z", "on again", 0 },
+	{ OFF, NULL, NULL, 0 },
+	{ MKDIR, "off/again", NULL, 0 },
+	{ SAVE, NULL, NULL, 0 },
+	{ WRITE, "z", "not saved", 0 },
+	{ ON, NULL, NULL, 0 },
+	{ RENAME, "off", "on", 0 },
+	{ FSYNC, "", NULL, 0 },
 };
 enum { STEPS = sizeof script / sizeof *script };
+
+static const int64_t between_ns = 1500000000;   /* so that every few batches have a stamp */
 
 /* Shared with the process that dies. */
 struct progress {
@@ -67,6 +87,8 @@ static bool may_be_held(const struct step *s)
 
 static int take_step(struct rig *r, const struct step *s)
 {
+	if (!may_be_held(s) && s->what != WRITE)
+		r->op.now_ns += between_ns;
 	switch (s->what) {
 	case MKDIR:
 		return rig_mkdir(r, s->path);
@@ -78,6 +100,8 @@ static int take_step(struct rig *r, const struct step *s)
 		return rig_truncate(r, s->path, s->number);
 	case CHMOD:
 		return rig_chmod(r, s->path, (uint32_t)s->number);
+	case XATTR:
+		return rig_xattr(r, s->path, "user.name", s->other);
 	case REMOVE:
 		return rig_remove(r, s->path);
 	case RENAME:
@@ -86,6 +110,8 @@ static int take_step(struct rig *r, const struct step *s)
 		return rig_rename(r, s->path, s->other, RENAME_SWAP);
 	case SYMLINK:
 		return rig_symlink(r, s->path, s->other);
+	case LINK:
+		return rig_link(r, s->path, s->other);
 	case FSYNC:
 		return r->p ? rig_fsync(r, s->path) : 0;
 	case SAVE:
@@ -96,6 +122,9 @@ static int take_step(struct rig *r, const struct step *s)
 		if (!r->p)
 			return 0;
 		return rig_close(r, FINAL_SAVE_ALWAYS) ? -EIO : rig_open(r);
+	case OFF:
+	case ON:
+		return r->p ? rig_switch(r, s->what == ON) : 0;
 	}
 	return -EINVAL;
 }
@@ -120,6 +149,7 @@ static void expect(void)
 
 static void live(struct rig *r, struct disk_fault *f, const struct mode *m)
 {
+	bool on = true;
 	int i = 0;
 
 	atomic_store(&f->now_ns, r->op.now_ns);
@@ -131,9 +161,12 @@ static void live(struct rig *r, struct disk_fault *f, const struct mode *m)
 		atomic_store(&f->now_ns, r->op.now_ns);
 		if (err)
 			break;
-		if (!may_be_held(s) || m->policy == FSYNC_ALWAYS)
+		/* Without a log a change is promised when a snapshot or the next log has it. */
+		on = s->what == ON || (on && s->what != OFF);
+		bool all = s->what == OFF || s->what == ON || (s->what == SAVE && !on);
+		if (all || (on && (!may_be_held(s) || m->policy == FSYNC_ALWAYS)))
 			atomic_store(&progress->acknowledged, i);
-		if (s->what == FSYNC || s->what == RESTART || m->policy == FSYNC_ALWAYS)
+		if (all || (on && (s->what == FSYNC || s->what == RESTART || m->policy == FSYNC_ALWAYS)))
 			atomic_store(&progress->durable, i);
 	}
 	if (r->p && rig_close(r, FINAL_SAVE_ALWAYS) == 0 && !err) {
@@ -208,6 +241,7 @@ static bool goes_on(struct rig *r, char *why, size_t cap)
 /* False, and what is wrong in WHY. */
 static bool survives(struct rig *r, const struct mode *m, char *why, size_t cap)
 {
+	r->config.appendonly = true;
 	if (rig_open(r) != 0) {
 		snprintf(why, cap, "%.300s", r->error.text);
 		return false;
@@ -227,6 +261,7 @@ static bool die_at(const struct mode *m, uint64_t k, bool *ret_over, char *why, 
 	disk_fault_init(&f, seed + k);
 	f.stop_at = k;
 	rig_init(&r, &f);
+	r.config.aof_timestamp_enabled = m->ring;   /* stamps in the journal as well */
 	r.config.appendfsync = m->policy;
 	r.config.journal_dir = m->ring ? r.shared : "";
 	*ret_over = live_and_die(&r, &f, m, &odd);

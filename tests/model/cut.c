@@ -79,7 +79,7 @@ static int change_file(struct mutator *m, struct op *op, uint64_t dir, const cha
 		err = keyspace_setattr(ks, op, a.id, &c, &a);
 		break;
 	case 3:
-		err = keyspace_expire_at(ks, op, a.id, rnd(m, 2) ? 4000000000000 + (int64_t)rnd(m, 1000) : 0);
+		err = keyspace_expire_at(ks, op, a.id, rnd(m, 2) ? 4000000000000 + (int64_t)rnd(m, 1000) : 0, NULL);
 		break;
 	default:
 		err = keyspace_setattr(ks, op, a.id, &c, &a);
@@ -97,7 +97,14 @@ static int change_names(struct mutator *m, struct op *op, uint64_t dir, const ch
 	struct attr a;
 	int err;
 
-	switch (rnd(m, 10)) {
+	switch (rnd(m, 11)) {
+	case 10:
+		err = keyspace_lookup(ks, dir, name, 1, first_ns, &a);
+		if (err)
+			return err;
+		err = keyspace_link(ks, op, a.id, some_dir(m), &other, 1, NULL);
+		keyspace_forget(ks, a.id, 1);
+		return err;
 	case 0:
 		err = keyspace_unlink(ks, op, dir, name, 1);
 		return err == -EISDIR ? keyspace_rmdir(ks, op, dir, name, 1) : err;
@@ -109,6 +116,9 @@ static int change_names(struct mutator *m, struct op *op, uint64_t dir, const ch
 		break;
 	case 4:
 		err = keyspace_symlink(ks, op, dir, name, 1, pool, 1 + rnd(m, 50), &a);
+		break;
+	case 5:
+		err = keyspace_mkspecial(ks, op, dir, name, 1, S_IFCHR | 0600, 0x501, &a);
 		break;
 	default:
 		err = keyspace_mknod(ks, op, dir, name, 1, S_IFREG | 0644, &a);

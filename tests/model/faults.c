@@ -80,13 +80,17 @@ static void live(struct rig *r, struct disk_fault *f, struct known *known)
 			rig_save(r);
 			break;
 		case 1:
-			persist_bgrewriteaof(r->p);
+			persist_bgrewriteaof(r->p, NULL);
 			break;
 		case 2:
 			rig_fsync(r, "");
 			break;
 		case 3:
 			usleep((useconds_t)rnd(30000));
+			break;
+		case 4:
+			r->config.appendonly = rnd(3);
+			persist_set(r->p, &r->config);
 			break;
 		default:
 			change(r, &known[name], name, i);
@@ -133,6 +137,10 @@ static bool play(uint64_t seed, char *why, size_t cap)
 	bool mended = rnd(3);
 	if (mended)
 		disk_fault_mend(&f);
+	r.config.appendonly = true;
+	persist_set(r.p, &r.config);
+	if (mended)
+		persist_bgrewriteaof(r.p, NULL);     /* or a log that could not be begun waits for minutes */
 	if (mended && strcmp(rig_info(&r).state, "save failed") == 0)
 		rig_save(&r);
 	right = !mended || rig_becomes(&r, "ok") || (strcmp(rig_info(&r).state, "save failed") == 0 && rig_save(&r) == 0);
@@ -166,7 +174,8 @@ static bool play(uint64_t seed, char *why, size_t cap)
 int main(int argc, char **argv)
 {
 	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL) * 1000;
-	uint64_t rounds = argc > 2 ? strtoull(argv[2], NULL, 0) : ROUNDS, wrong = 0;
+	const char *many = argc > 2 ? argv[2] : getenv("FAULT_LIVES");
+	uint64_t rounds = many ? strtoull(many, NULL, 0) : ROUNDS, wrong = 0;
 	char why[512];
 
 	diag("seeds from %" PRIu64 " on", seed);

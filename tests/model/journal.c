@@ -5,6 +5,9 @@
 #include "persist/encode.h"
 #include "persist/recover.h"
 #include "persist/replay.h"
+#include "persist/script.h"
+#include "store/acl.h"
+#include "store/keyname.h"
 #include "store/observer.h"
 #include "tests/lib/malloc_fail.h"
 #include "tests/lib/tap.h"
@@ -36,7 +39,8 @@ struct world {
 	struct aof_result aof;
 	struct redis redis;
 	char *pool;
-	uint64_t count_ok, count_refused, count_memory, count_merged, count_flushed, count_expired, batches;
+	uint64_t count_linked;
+	uint64_t count_ok, count_refused, count_memory, count_merged, count_flushed, count_expired, count_beside, batches;
 };
 
 static struct world w;
@@ -144,6 +148,21 @@ static void redis_rename(const struct resp_arg *from, const struct resp_arg *to)
 	k->key_len = to->len;
 }
 
+/* With its expiry. */
+static void redis_copy(const struct resp_arg *from, const struct resp_arg *to)
+{
+	struct redis_key *there = redis_find(to->data, to->len);
+
+	redis_find_arg(from);
+	CHECK(from->len != to->len || memcmp(from->data, to->data, to->len), "a copy onto itself, which Redis refuses");
+	if (there)
+		redis_del(there);
+	const struct redis_key *k = redis_find_arg(from);
+	CHECK(w.redis.count < MAP_MAX, "too many keys");
+	w.redis.key[w.redis.count++] = (struct redis_key){ .key = copy_of(to->data, to->len), .key_len = to->len,
+		.value = copy_of(k->value, k->len), .len = k->len, .expire_at_ms = k->expire_at_ms };
+}
+
 static void redis_command(const struct resp_command *c)
 {
 	const struct resp_arg *a = c->argv;
@@ -162,9 +181,15 @@ static void redis_command(const struct resp_command *c)
 		redis_del(redis_find_arg(&a[1]));
 	} else if (resp_is(&a[0], "RENAME") && c->argc == 3) {
 		redis_rename(&a[1], &a[2]);
+	} else if (resp_is(&a[0], "COPY") && c->argc == 4 && resp_is(&a[3], "REPLACE")) {
+		redis_copy(&a[1], &a[2]);
 	} else if (resp_is(&a[0], "PEXPIREAT") && c->argc == 3) {
 		CHECK(resp_int64(&a[2], &n) == 0, "a time");
 		redis_find_arg(&a[1])->expire_at_ms = n;
+	} else if (resp_is(&a[0], "EVAL") && c->argc == 5 && a[1].len == strlen(script_cut) && !memcmp(a[1].data, script_cut, a[1].len)) {
+		struct redis_key *k = redis_find_arg(&a[3]);
+		CHECK(resp_int64(&a[4], &n) == 0 && (size_t)n <= k->len, "a cut makes it shorter");
+		k->len = (size_t)n;
 	} else if (resp_is(&a[0], "PERSIST") && c->argc == 2) {
 		redis_find_arg(&a[1])->expire_at_ms = 0;
 	} else {
@@ -201,7 +226,13 @@ static void redis_check(void)
 		const struct tree_entry *e = &w.tree.entry[i];
 		if (!S_ISREG(e->attr.mode))
 			continue;
-		struct redis_key *k = redis_find(e->key, e->key_len);
+		char *key = malloc(e->key_len);
+		enum keyname_kind kind;
+		size_t key_len;
+		CHECK(key && keyname_to_key(e->key, e->key_len, key, &key_len, &kind) == 0, "no path of a key: \"%s\"", e->key);
+		struct redis_key *k = redis_find(key, key_len);
+		free(key);
+		w.count_beside += kind == KEYNAME_BESIDE;
 		files++;
 		CHECK(k, "a Redis has no \"%s\"", e->key);
 		CHECK(k->len == e->attr.size && memcmp(k->value, e->data, k->len) == 0, "a Redis has another value of \"%s\"", e->key);
@@ -270,8 +301,26 @@ static uint64_t pick_file(void)
 	return one_in(6) ? w.open[rnd(OPEN_FILES)] : pick(S_IFREG)->attr.id;
 }
 
+/* Names of parts that are none, and second names; and what is no name at all, but may be tried. */
+static size_t pick_escaped(char *buf)
+{
+	static const char *const names[] = { ".%", ".%..", ".%%=", ".%..%=", ".%a", ".%b", ".%c", ".%d", ".%a%00", ".%a%00%=", ".%.%25", ".%%41" };
+
+	if (!one_in(5)) {
+		const char *name = names[rnd(sizeof names / sizeof *names)];
+		memcpy(buf, name, strlen(name));
+		return strlen(name);
+	}
+	memcpy(buf, ".%", 2);
+	memset(buf + 2, 'k', KEYNAME_BODY_MAX);
+	memcpy(buf + 2 + KEYNAME_BODY_MAX, "%+", 2);
+	return 2 + KEYNAME_BODY_MAX + 2 * rnd(2);
+}
+
 static size_t pick_name(char *buf)
 {
+	if (w.round % 2 && one_in(3))
+		return pick_escaped(buf);
 	size_t len = one_in(8) ? KEYSPACE_NAME_MAX : 1 + rnd(2);
 
 	memset(buf, '\r', len);
@@ -306,7 +355,10 @@ static int do_create(void)
 	struct attr a;
 	int err;
 
-	switch (rnd(6)) {
+	switch (rnd(7)) {
+	case 6:
+		err = keyspace_mkspecial(w.ks, &w.op, dir, name, len, (one_in(2) ? S_IFBLK : S_IFSOCK) | mode, (uint32_t)rnd(UINT32_MAX), &a);
+		break;
 	case 0:
 		err = keyspace_mkdir(w.ks, &w.op, dir, name, len, mode, &a);
 		break;
@@ -333,6 +385,17 @@ static int do_create(void)
 		err = keyspace_write(w.ks, &w.op, a.id, one_in(8) ? rnd(9) : 0, w.pool + rnd(POOL / 2), 1 + pick_length());
 	if (!err && held && w.encoder.seq == seq + 1)
 		w.count_merged++;
+	return err;
+}
+
+static int do_link(void)
+{
+	uint64_t id = one_in(4) ? pick(one_in(2) ? S_IFLNK : 0)->attr.id : pick_file(), dir = pick_dir();
+	char name[KEYSPACE_NAME_MAX];
+	size_t len = pick_name(name);
+
+	int err = keyspace_link(w.ks, &w.op, id, dir, name, len, NULL);
+	w.count_linked += err == 0;
 	return err;
 }
 
@@ -393,6 +456,25 @@ static int do_setattr(void)
 	return keyspace_setattr(w.ks, &w.op, id, &c, &a);
 }
 
+static int do_xattr(void)
+{
+	static const char *const names[] = { "user.a", "user.b", "security.c", "trusted.d" };
+	/* The owner, user 9, the group, the mask, others. */
+	static const unsigned char acl[] = "\2\0\0\0" "\1\0\7\0\377\377\377\377" "\2\0\6\0\11\0\0\0" "\4\0\5\0\377\377\377\377" "\20\0\7\0\377\377\377\377"
+	                                   "\40\0\4\0\377\377\377\377";
+	const char *name = names[rnd(4)];
+	uint64_t id = one_in(3) ? pick_dir() : one_in(4) ? pick(S_IFLNK)->attr.id : pick_file();
+
+	if (one_in(3)) {
+		name = one_in(2) ? ACL_ACCESS : ACL_DEFAULT;
+		if (!one_in(3))
+			return keyspace_setxattr(w.ks, &w.op, id, name, strlen(name), acl, sizeof acl - 1, 0);
+	}
+	if (one_in(3))
+		return keyspace_removexattr(w.ks, &w.op, id, name, strlen(name));
+	return keyspace_setxattr(w.ks, &w.op, id, name, strlen(name), w.pool + rnd(POOL / 2), one_in(8) ? rnd(3000) : rnd(40), (unsigned)rnd(3));
+}
+
 static int do_remove(void)
 {
 	const struct tree_entry *e = pick(one_in(4) ? S_IFDIR : 0);
@@ -424,19 +506,15 @@ static int do_rename(void)
 	return keyspace_rename(w.ks, &w.op, parent, name, len, new_parent, new_name, new_len, flags);
 }
 
-static void note_gone(void *ctx, uint64_t parent, const char *name, size_t len, uint64_t id)
-{
-	(void)ctx, (void)parent, (void)name, (void)len, (void)id;
-	w.count_expired++;
-}
-
 static int do_expire(void)
 {
 	if (one_in(3)) {
-		int n = keyspace_expire_due(w.ks, &w.op, 1 + (int)rnd(3), note_gone, NULL);
+		struct keyspace_place gone[3];
+		int n = keyspace_expire_due(w.ks, &w.op, 1 + (int)rnd(3), gone);
+		w.count_expired += n < 0 ? 0 : (uint64_t)n;
 		return n < 0 ? n : 0;
 	}
-	return keyspace_expire_at(w.ks, &w.op, pick_file(), one_in(4) ? 0 : w.now_ns / 1000000 + (int64_t)rnd(400) - 20);
+	return keyspace_expire_at(w.ks, &w.op, pick_file(), one_in(4) ? 0 : w.now_ns / 1000000 + (int64_t)rnd(400) - 20, NULL);
 }
 
 /* What the log thread, fsync(2) and CONFIG SET do in between. */
@@ -470,14 +548,17 @@ static int operation(void)
 {
 	uint64_t n = rnd(100);
 
-	return n < 22 ? do_create() : n < 37 ? do_write() : n < 50 ? do_cut() : n < 62 ? do_setattr() : n < 70 ? do_remove() :
+	if (one_in(8))
+		return do_link();
+	return n < 22 ? do_create() : n < 37 ? do_write() : n < 50 ? do_cut() : n < 58 ? do_setattr() : n < 64 ? do_xattr() : n < 70 ? do_remove() :
 	       n < 84 ? do_rename() : n < 92 ? do_expire() : do_flush();
 }
 
 static void step(void)
 {
 	w.now_ns += one_in(4) ? 0 : one_in(60) ? -(int64_t)rnd(3000000000) : (int64_t)rnd(40000000);
-	w.op = (struct op){ .uid = (uint32_t)rnd(5), .gid = (uint32_t)rnd(5), .now_ns = w.now_ns };
+	w.op = (struct op){ .uid = (uint32_t)rnd(5), .gid = (uint32_t)rnd(5), .now_ns = w.now_ns, .acl = w.round % 2, .umask = 022,
+	                    .no_member = one_in(2) };
 	tree_state_take(w.ks, &w.tree);
 	if (one_in(10))
 		malloc_fail_at(1 + rnd(6));
@@ -573,8 +654,8 @@ int main(int argc, char **argv)
 	}
 	CHECK(malloc_live() == before, "leaked %" PRIu64 " bytes", malloc_live() - before);
 	diag("%" PRIu64 " done, %" PRIu64 " refused, %" PRIu64 " without memory, %" PRIu64 " merged, %" PRIu64 " flushed, %" PRIu64 " expired, %" PRIu64
-	     " batches", w.count_ok, w.count_refused, w.count_memory, w.count_merged, w.count_flushed, w.count_expired, w.batches);
-	ok(w.count_ok && w.count_refused && w.count_memory && w.count_merged && w.count_flushed && w.count_expired,
+	     " batches, %" PRIu64 " beside, %" PRIu64 " linked", w.count_ok, w.count_refused, w.count_memory, w.count_merged, w.count_flushed, w.count_expired, w.batches, w.count_beside, w.count_linked);
+	ok(w.count_ok && w.count_refused && w.count_memory && w.count_merged && w.count_flushed && w.count_expired && w.count_beside && w.count_linked,
 	   "the log of %" PRIu64 " rounds says what happened", rounds);
 	close(data_fd);
 	CHECK(rmdir(dir) == 0, "something is left in %s", dir);

@@ -23,6 +23,8 @@ struct scanner {
 	uint64_t dir, cookie;
 	bool throughout[NAMES];
 	int seen[NAMES];
+	uint64_t mark;               /* as telldir(3) gives it, and what had been seen then; 0: none */
+	int seen_at_mark[NAMES];
 };
 
 /* What the observer saw of one call. */
@@ -31,7 +33,7 @@ struct told {
 	bool refused;
 	int accepted;                /* but those of expiry */
 	int expired_count;
-	uint64_t expired[PLAIN_NODES];
+	struct { uint64_t id, parent; size_t len; char name[KEYSPACE_NAME_MAX]; } expired[PLAIN_NODES];
 	struct mutation last;
 };
 
@@ -50,7 +52,8 @@ struct world {
 	uint64_t dead[DEAD];
 	uint64_t memory_max;
 	uint64_t live_base;          /* malloc_live() less bytes_total of an empty keyspace */
-	char *pool, *scratch;
+	char *pool, *scratch, *zeros, *copied;   /* the last two: PLAIN_LARGE bytes */
+	uint64_t count_linked, count_links_yielded;
 	uint64_t count_ok, count_error, count_memory, count_refused, count_full, count_snapshots;
 };
 
@@ -106,6 +109,17 @@ static int pick_used(void)
 {
 	for (int tries = 0; tries < 200; tries++) {
 		int i = (int)rnd(PLAIN_NODES);
+		if (w.tree.node[i].used && !w.tree.node[i].link)
+			return i;
+	}
+	return 0;
+}
+
+/* Any name, also a further one of a node. */
+static int pick_name(void)
+{
+	for (int tries = 0; tries < 200; tries++) {
+		int i = (int)rnd(PLAIN_NODES);
 		if (w.tree.node[i].used)
 			return i;
 	}
@@ -116,7 +130,7 @@ static int pick_file(void)
 {
 	for (int tries = 0; tries < 200; tries++) {
 		int i = (int)rnd(PLAIN_NODES);
-		if (w.tree.node[i].used && plain_is_file(&w.tree, i))
+		if (w.tree.node[i].used && !w.tree.node[i].link && plain_is_file(&w.tree, i))
 			return i;
 	}
 	return pick_used();
@@ -138,8 +152,25 @@ static int pick_dir(void)
 
 static bool is_over(int i)
 {
-	int64_t at_ms = w.tree.node[i].expire_at_ms;
+	int64_t at_ms = w.tree.node[plain_target(&w.tree, i)].expire_at_ms;
 	return at_ms && at_ms <= w.now_ns / 1000000;
+}
+
+/* The plain tree knows nothing of the memory of values. */
+static bool same(const struct attr *a, const struct attr *b)
+{
+	struct attr x = *a, y = *b;
+
+	x.memory = y.memory = 0;
+	return memcmp(&x, &y, sizeof x) == 0;
+}
+
+/* Whether A is what the plain tree has of node I. */
+static bool same_attr(const struct attr *a, int i)
+{
+	const struct attr want = plain_attr(&w.tree, i);
+
+	return same(a, &want);
 }
 
 /* A size or offset up to CAP, often beside a boundary of chunks or leaves. */

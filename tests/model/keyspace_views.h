@@ -42,7 +42,7 @@ static void op_reader(void)
 		return;
 	}
 	int i = pick_file();
-	if (plain_is_dir(&w.tree, i))
+	if (!plain_is_file(&w.tree, i))
 		return;
 	CHECK(keyspace_get_value(w.ks, w.tree.node[i].attr.id, &r->value, &r->size) == 0, "value");
 	memcpy(r->copy, w.tree.node[i].data, r->size);
@@ -96,13 +96,25 @@ static int scan_entry(void *ctx, const char *name, size_t len, uint64_t cookie, 
 		CHECK(len == cookie && memcmp(name, "..", len) == 0, "dots");
 		return 0;
 	}
-	int i = plain_by_id(&w.tree, a->id);
-	CHECK(i >= 0 && w.tree.node[i].name_len == len && memcmp(w.tree.node[i].name, name, len) == 0, "entry of a scan");
+	int i = plain_name_of(&w.tree, a->id, plain_by_id(&w.tree, s->dir), name, len);
+	CHECK(i >= 0, "entry of a scan");
 	struct attr want = plain_attr(&w.tree, i);
-	CHECK(memcmp(a, &want, sizeof want) == 0, "attributes of an entry");
+	CHECK(same(a, &want), "attributes of an entry");
 	s->seen[number_of(name)]++;
-	w.tree.node[i].nlookup += step->lookups;
+	w.tree.node[plain_target(&w.tree, i)].nlookup += step->lookups;
 	return 0;
+}
+
+/* Notes where it is, or goes back to where it was, or to the start. */
+static void scan_seek(struct scanner *s)
+{
+	if (one_in(8)) {
+		s->mark = s->cookie;
+		memcpy(s->seen_at_mark, s->seen, sizeof s->seen);
+	} else if (one_in(12)) {
+		s->cookie = s->mark;
+		memcpy(s->seen, s->seen_at_mark, sizeof s->seen);
+	}
 }
 
 static void op_scan(void)
@@ -117,6 +129,7 @@ static void op_scan(void)
 		*s = (struct scanner){ .active = true, .dir = w.tree.node[dir].attr.id };
 		scan_names(s, s->throughout);
 	}
+	scan_seek(s);
 	int max = 1 + (int)rnd(6);
 	struct scan_step step = { .scanner = s, .room = (int)rnd(6), .max = max, .lookups = one_in(4) };
 	int err = keyspace_readdir(w.ks, s->dir, s->cookie, step.lookups, max, w.now_ns, scan_entry, &step, &at_end);
@@ -154,24 +167,38 @@ static void snapshot_start(void)
 	for (int i = 0; i < PLAIN_NODES; i++) {
 		want.nodes += w.cut.node[i].named;
 		want.keys += w.cut.node[i].named && plain_is_file(&w.cut, i);
-		want.expires += w.cut.node[i].named && w.cut.node[i].expire_at_ms;
+		want.expires += w.cut.node[i].named && w.cut.node[plain_target(&w.cut, i)].expire_at_ms;
 	}
 	CHECK(memcmp(&totals, &want, sizeof want) == 0, "totals");
 	w.count_snapshots++;
 }
 
-static void check_yielded(const struct snapshot_entry *e)
+/* The name of that node with that key at the cut. */
+static int name_at_cut(const struct snapshot_entry *e)
 {
 	static char key[PLAIN_NODES * 256];
-	int i = plain_by_id(&w.cut, e->attr.id);
 
-	CHECK(i >= 0 && w.cut.node[i].named, "yielded what was not there at the cut");
+	for (int i = 0; i < PLAIN_NODES; i++) {
+		if (!w.cut.node[i].named || w.cut.node[plain_target(&w.cut, i)].attr.id != e->attr.id)
+			continue;
+		size_t len = plain_key(&w.cut, i, key);
+		if (len == e->key_len && memcmp(key, e->key, len) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static void check_yielded(const struct snapshot_entry *e)
+{
+	int i = name_at_cut(e);
+
+	CHECK(i >= 0, "yielded what was not there at the cut");
 	CHECK(!w.yielded[i], "yielded twice");
 	w.yielded[i] = true;
-	size_t len = plain_key(&w.cut, i, key);
-	CHECK(len == e->key_len && memcmp(key, e->key, len) == 0, "key at the cut");
+	w.count_links_yielded += w.cut.node[i].link;
+	i = plain_target(&w.cut, i);
 	struct attr want = plain_attr(&w.cut, i);
-	CHECK(memcmp(&want, &e->attr, sizeof want) == 0, "attributes at the cut");
+	CHECK(same(&want, &e->attr), "attributes at the cut");
 	CHECK(e->expire_at_ms == w.cut.node[i].expire_at_ms, "expiry at the cut");
 	if (plain_is_dir(&w.cut, i))
 		CHECK(!e->value, "value of a directory");
@@ -199,7 +226,7 @@ static void op_snapshot(void)
 			return;
 		for (int i = 0; i < PLAIN_NODES; i++)
 			CHECK(w.yielded[i] == w.cut.node[i].named, "node %d at the end", i);
-		CHECK(snapshot_memory(w.snapshot) == 0, "memory at the end");
+		CHECK(snapshot_memory(w.snapshot, &(uint64_t){ 0 }) == 0, "memory at the end");
 	}
 	snapshot_end(w.snapshot);
 	w.snapshot = NULL;

@@ -126,7 +126,12 @@ static void put_all_sorts(struct log *l)
 	put_seal(l, l->text.len, 0, &attr, 1);
 	if (bytes_addf(&l->text, "#TS:1800000000\r\n"))
 		abort();
-	put_set(l, "x", "last but one");
+	put_set(l, "w", "a stamp that no seal covers");
+	from = l->text.len;
+	if (bytes_addf(&l->text, "#TS:1800000001\r\n"))
+		abort();
+	put_command(l, "SET", "x", "last but one", NULL);
+	put_seal(l, from, SEAL_STAMPED, NULL, 0);
 	put_seal(l, l->text.len, 0, &gone, 1);
 	when.number = 77;
 	put_seal(l, l->text.len, 0, &when, 1);
@@ -471,6 +476,16 @@ static void test_no_seal(void)
 	l.text.len = 0;
 	put_set(&l, "a", "1");
 	is(read_log(&w, l.text.data, l.text.len), -EBADMSG, "a batch where no OPEN stands is damage");
+	world_close(&w);
+
+	/* The disk had the start of OPEN and what came behind it, not its middle. */
+	l.text.len = 0;
+	put_command(&l, "SELECT", "0", NULL);
+	put_command(&l, "ECHO", "KV", NULL);
+	put_command(&l, "SET", "a", "1", NULL);
+	world_open(&w);
+	is(read_log(&w, l.text.data, l.text.len), -EBADMSG, "an OPEN without its seal does not make Redis's commands of ours");
+	ok(value_is(&w, "a", NULL), "which are not applied");
 	world_close(&w);
 	bytes_fini(&l.text);
 }

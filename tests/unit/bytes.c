@@ -5,6 +5,7 @@
 
 #include "tests/lib/tap.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -150,6 +151,34 @@ static void test_replace(int dir_fd)
 	is_bytes(buf, read_name(dir_fd, "name", buf, sizeof(buf)), "new text", 8, "and the new text is there");
 }
 
+static int count_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* A large file is freed elsewhere: its name is gone at once, its descriptor soon. */
+static void test_unlink_large(int dir_fd)
+{
+	const struct disk *d = disk_real();
+	int before = count_descriptors(), fd = d->open(d->ctx, dir_fd, "large", O_WRONLY | O_CREAT, 0600);
+	int tries = 10000;
+
+	is(d->truncate(d->ctx, fd, 1 << 30), 0, "a large file");
+	close(fd);
+	is(d->unlink(d->ctx, dir_fd, "large"), 0, "is unlinked");
+	ok(faccessat(dir_fd, "large", F_OK, 0) < 0, "its name is gone");
+	while (count_descriptors() != before && tries-- > 0)
+		usleep(1000);
+	is(count_descriptors(), before, "and so is what held it open");
+}
+
 static void test_disk(void)
 {
 	char dir[] = "/tmp/kvfs-unit-XXXXXX";
@@ -160,6 +189,7 @@ static void test_disk(void)
 		return;
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
 	test_replace(dir_fd);
+	test_unlink_large(dir_fd);
 	is(d->open(d->ctx, dir_fd, "missing", O_RDONLY, 0), -ENOENT, "open: the errno, negative");
 	is(d->unlink(d->ctx, dir_fd, "missing"), -ENOENT, "unlink likewise");
 	is(d->write(d->ctx, -1, "x", 1), -EBADF, "write likewise");

@@ -47,6 +47,9 @@ static void test_defaults(struct config *c)
 	ok(value_is(c, "appendfsync", "everysec"), "appendfsync everysec");
 	ok(value_is(c, "auto-aof-rewrite-min-size", "67108864"), "sizes print as bytes");
 	ok(value_is(c, "allow-other", geteuid() == 0 ? "yes" : "no"), "allow-other by who asks");
+	ok(value_is(c, "no-appendfsync-on-rewrite", "no") && value_is(c, "aof-load-corrupt-tail-max-size", "0") &&
+	   value_is(c, "rdb-save-incremental-fsync", "yes") && value_is(c, "aof-rewrite-incremental-fsync", "yes") &&
+	   value_is(c, "shutdown-timeout", "10"), "what a rewrite, a load and a stop do, as Redis has it");
 	ok(c->persist.save.count == 3 && c->persist.save.rule[2].changes == 10000, "three rules");
 	ok(c->persist.dir == c->dir && c->persist.journal_dir == c->journal_dir, "persist borrows the strings");
 	is(c->value_max, 1 << 30, "value-max 1gb");
@@ -67,10 +70,15 @@ static void test_values(struct config *c)
 		{ "maxmemory", "3g", 0, "3000000000" },
 		{ "maxmemory", "7b", 0, "7" },
 		{ "MaxMemory", "0", 0, "0" },
-		{ "maxmemory", "-1", -EINVAL, "maxmemory: \"-1\" is no size: a number, alone or with b, k, kb, m, mb, g or gb" },
-		{ "maxmemory", "1 kb", -EINVAL, "maxmemory: \"1 kb\" is no size: a number, alone or with b, k, kb, m, mb, g or gb" },
+		{ "maxmemory", "-1", -EINVAL, "maxmemory: \"-1\" is no size: a number, alone or with b, k, kb, m, mb, g or gb; or 1% to 100%" },
+		{ "maxmemory", "75%", 0, "75%" },
+		{ "maxmemory", "100%", 0, "100%" },
+		{ "maxmemory", "0%", -EINVAL, "maxmemory: \"0%\" is no size: a number, alone or with b, k, kb, m, mb, g or gb; or 1% to 100%" },
+		{ "maxmemory", "101%", -EINVAL, "maxmemory: \"101%\" is no size: a number, alone or with b, k, kb, m, mb, g or gb; or 1% to 100%" },
+		{ "value-max", "5%", -EINVAL, "value-max: \"5%\" is no size: a number, alone or with b, k, kb, m, mb, g or gb" },
+		{ "maxmemory", "1 kb", -EINVAL, "maxmemory: \"1 kb\" is no size: a number, alone or with b, k, kb, m, mb, g or gb; or 1% to 100%" },
 		{ "maxmemory", "9999999999gb", -EINVAL,
-		  "maxmemory: \"9999999999gb\" is no size: a number, alone or with b, k, kb, m, mb, g or gb" },
+		  "maxmemory: \"9999999999gb\" is no size: a number, alone or with b, k, kb, m, mb, g or gb; or 1% to 100%" },
 		{ "value-max", "0", -EINVAL, "value-max: \"0\" is out of range: 1 to 1099511627776 bytes" },
 		{ "threads", "64", 0, "64" },
 		{ "threads", "65", -EINVAL, "threads: \"65\" is out of range: 1 to 64" },
@@ -128,21 +136,36 @@ static void test_running(struct config *c)
 		{ "appendfsync", "no", 0, "" },
 		{ "save", "5", -EINVAL, "Invalid save parameters" },
 		{ "appendfsync", "x", -EINVAL, "argument(s) must be one of the following: everysec, always, no" },
-		{ "dir", "/x", -EPERM, "can't set immutable config" },
+		{ "dir", "/x", -EPERM, "can't set protected config" },
+		{ "appendfilename", "x", -EPERM, "can't set immutable config" },
+		{ "rdbcompression", "1", -EINVAL, "argument must be 'yes' or 'no'" },
+		{ "maxmemory", "1x", -EINVAL, "argument must be a memory value" },
+		{ "value-max", "0", -EINVAL, "argument must be between 1 and 1099511627776 inclusive" },
+		{ "shutdown-timeout", "1s", -EINVAL, "argument couldn't be parsed into an integer" },
+		{ "shutdown-timeout", "2147483648", -EINVAL, "argument must be between 0 and 2147483647 inclusive" },
+		{ "loglevel", "x", -EINVAL, "argument(s) must be one of the following: debug, verbose, notice, warning" },
 		{ "nosuch", "x", -ENOENT, "unknown option" },
 	};
+	struct error e = { { 0 } };
+	struct config next;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct error e = { { 0 } };
+		struct error said = { { 0 } };
 
-		is(config_set_running(c, cases[i].name, cases[i].value, &e), cases[i].err, "CONFIG SET %s %s", cases[i].name,
+		is(config_set_running(c, cases[i].name, cases[i].value, &said), cases[i].err, "CONFIG SET %s %s", cases[i].name,
 		   cases[i].value);
-		is_text(e.text, cases[i].text, "in Redis's words");
+		is_text(said.text, cases[i].text, "in Redis's words");
 	}
 	ok(value_is(c, "save", "5 5") && value_is(c, "appendfsync", "no"), "both took effect");
+	next = *c;
+	ok(config_set_running(&next, "spin", "77", &e) == 0 && config_set_running(&next, "save", "9 9", &e) == 0, "on a copy");
+	ok(value_is(c, "save", "5 5"), "changes nothing");
+	config_take_running(c, &next);
+	ok(value_is(c, "save", "9 9") && value_is(c, "spin", "77"), "until it is taken over");
+	ok(c->dir == next.dir && c->persist.dir == c->dir, "strings stay where they are");
 	for (size_t i = 0; i < config_table_count; i++) {
-		if (config_table[i].runtime && (config_table[i].type == CONFIG_TEXT || config_table[i].type == CONFIG_FILENAME))
-			ok(false, "%s: an owned string cannot change under its borrowers", config_table[i].name);
+		if (config_table[i].type == CONFIG_TEXT || config_table[i].type == CONFIG_FILENAME)
+			ok(config_table[i].change != CONFIG_RUNTIME, "%s: a string does not change under its borrowers", config_table[i].name);
 	}
 }
 
@@ -158,6 +181,12 @@ static void test_options(struct config *c)
 	ok(value_is(c, "skip-non-strings", "yes"), "'_' stands for '-'");
 	ok(value_is(c, "save", "60 1"), "a value with a blank");
 	is_text(c->mount_options, "nosuid,ro", "the kernel's words are kept for it");
+	ok(!c->devices && c->atime == ATIME_RELATIVE && !c->nodiratime, "without a word: no devices, relatime");
+	ok(config_set_options(c, "dev,noatime,nodiratime", &e) == 0 && c->devices && c->atime == ATIME_NEVER && c->nodiratime, "words for both");
+	ok(config_set_options(c, "nodev,strictatime,diratime", &e) == 0 && !c->devices && c->atime == ATIME_ALWAYS && !c->nodiratime,
+	   "of contrary ones the last counts");
+	ok(config_set_options(c, "relatime,device=1", &e) < 0 && c->atime == ATIME_RELATIVE && !c->devices, "a word is a whole one");
+	e.text[0] = '\0';
 	is(config_set_options(c, "threads", &e), -EINVAL, "a number alone");
 	is_text(e.text, "-o: threads: needs a value: -o threads=...", "says so");
 	e.text[0] = '\0';
@@ -236,11 +265,20 @@ static bool read_file(const char *path, struct bytes *ret)
 	return true;
 }
 
+static const char fixed_words[] = "Fixed while mounted.";
+
+/* The comment block above an option, or its paragraph in the manual, says whether it can change. */
+static void check_says_fixed(const struct config_option *o, bool says_fixed, const char *where)
+{
+	ok(says_fixed == (o->change != CONFIG_RUNTIME), "%s says whether %s can change while mounted", where, o->name);
+}
+
 static void test_ini_file_is_the_table(void)
 {
 	struct bytes text = { 0 };
 	const char *section = "";
 	char *line, *rest;
+	bool fixed = false;
 	size_t next = 0;
 
 	if (!read_file("kvfs.ini", &text))
@@ -248,6 +286,7 @@ static void test_ini_file_is_the_table(void)
 	for (rest = text.data; (line = strsep(&rest, "\n")) != NULL;) {
 		struct bytes want = { 0 };
 
+		fixed = line[0] != '\0' && (fixed || strstr(line, fixed_words) != NULL);
 		if (line[0] == '\0' || line[0] == '#')
 			continue;
 		while (next < config_table_count && config_table[next].hidden)
@@ -259,6 +298,7 @@ static void test_ini_file_is_the_table(void)
 			const struct config_option *o = &config_table[next++];
 
 			(void)bytes_addf(&want, "%s =%s%s", o->name, o->def[0] != '\0' ? " " : "", o->def);
+			check_says_fixed(o, fixed, "kvfs.ini");
 		}
 		(void)bytes_add(&want, "", 1);
 		is_text(line, want.data, "the next line of kvfs.ini is the next row of the table");
@@ -290,7 +330,10 @@ static void test_manual_is_the_table(void)
 		if (o->hidden) {
 			ok(strstr(text.data, o->name) == NULL, "%s is not in the manual", o->name);
 		} else if (ok(found != NULL, "%s is in the manual, with its default", o->name)) {
+			const char *words = strstr(found, fixed_words), *end = strstr(found + 4, "\n.TP");
+
 			at = found;
+			check_says_fixed(o, words != NULL && (end == NULL || words < end), "the manual");
 		}
 		bytes_fini(&want);
 	}

@@ -4,6 +4,7 @@
 #include "fs/session.h"
 #include "fs/stats.h"
 #include "tests/lib/fake_persist.h"
+#include "tests/lib/fake_stop.h"
 #include "tests/lib/tap.h"
 
 #include <errno.h>
@@ -25,15 +26,8 @@ struct world {
 	struct stats stats;
 	struct control_env env;
 	struct control *control;
+	struct stop stop;
 };
-
-static void stop(void *ctx, enum persist_final_save how)
-{
-	int *stops = ctx;
-
-	(void)how;
-	(*stops)++;
-}
 
 static int start(struct world *w)
 {
@@ -245,14 +239,15 @@ static void test_save(struct world *w)
 	ok(start(w) == 0 && answers(w), "and it may end afterwards");
 }
 
-static void test_shutdown(struct world *w, const int *stops)
+static void test_shutdown(struct world *w)
 {
 	int fd = dial(w);
 
 	ok(say(fd, "SHUTDOWN\r\nPING\r\n") && answers(w), "SHUTDOWN");
-	is(*stops, 1, "asks for the stop");
+	is(w->stop.requests, 1, "asks for the stop");
 	control_stop(w->control);
 	ok(hears_end(fd), "its client is told by the end of the connection, and nothing else");
+	w->stop.last.waiter->done(w->stop.last.waiter, 0);
 	close(fd);
 }
 
@@ -284,10 +279,9 @@ int main(void)
 {
 	struct keyspace_options o = { .value_max = 1 << 20, .root_mode = 0755 };
 	static struct world w;
-	int stops = 0;
 
 	w.env = (struct control_env){ .config = &w.config, .persist = &w.persist, .stats = &w.stats, .mountpoint = "/mnt/kv",
-				      .request_stop = stop, .stop_ctx = &stops };
+				      .stop = &w.stop };
 	w.env.dir_fd = make_long_dir(&w);
 	if (!ok(w.env.dir_fd >= 0 && config_init(&w.config) == 0 && keyspace_new(&o, &w.env.ks) == 0 && start(&w) == 0, "it starts"))
 		return tap_end();
@@ -296,7 +290,7 @@ int main(void)
 	test_silent_clients(&w);
 	test_no_reader(&w);
 	test_save(&w);
-	test_shutdown(&w, &stops);
+	test_shutdown(&w);
 	config_fini(&w.config);
 	keyspace_free(w.env.ks);
 	close(w.env.dir_fd);

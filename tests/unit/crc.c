@@ -65,6 +65,23 @@ static void test_cuts(const unsigned char *data)
 	is(wrong, 0, "cut anywhere, both continue to the same");
 }
 
+static void test_find_bit(unsigned char *data)
+{
+	uint64_t right = crc64(0, data, SIZE);
+	size_t bit, at, wrong = 0;
+	unsigned number;
+
+	for (bit = 0; bit < SIZE * 8; bit += 13) {
+		data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+		wrong += !crc64_find_bit(crc64(0, data, SIZE) ^ right, SIZE, &at, &number) || at != bit / 8 || number != bit % 8;
+		data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+	}
+	is((int64_t)wrong, 0, "the one wrong bit is found by what it does to the checksum");
+	data[5] ^= 0x11;
+	ok(!crc64_find_bit(crc64(0, data, SIZE) ^ right, SIZE, &at, &number), "two wrong bits are not taken for one");
+	data[5] ^= 0x11;
+}
+
 int main(void)
 {
 	static const char check[] = "123456789";
@@ -92,6 +109,7 @@ int main(void)
 	ok(crc64(7, NULL, 0) == 7 && crc32c(7, NULL, 0) == 7, "nothing changes nothing");
 	test_lengths(data);
 	test_cuts(data);
+	test_find_bit(data);
 	free(data);
 	return tap_end();
 }

@@ -1,10 +1,13 @@
 /* What a Redis sees of each operation, command by command; what is held back, for how long, and what makes it be said.
  * Read from the journal; that the whole of it says what happened is model/journal's. */
 #include "persist/encode.h"
+#include "persist/recover.h"
+#include "persist/replay.h"
 #include "persist/resp.h"
 #include "persist/seal.h"
 #include "tests/lib/tap.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -171,19 +174,84 @@ static void test_each_kind(void)
 	is_text(said(&w), "SET k  ECHO ;", "cut to nothing, without its expiry");
 	keyspace_setattr(w.ks, &w.op, k, &mode, &a);
 	is_text(said(&w), "ECHO ;", "chmod is nothing to a Redis");
-	keyspace_expire_at(w.ks, &w.op, k, 4000000000000);
+	keyspace_expire_at(w.ks, &w.op, k, 4000000000000, NULL);
 	is_text(said(&w), "PEXPIREAT k 4000000000000 ECHO ;", "expire");
-	keyspace_expire_at(w.ks, &w.op, k, 0);
+	keyspace_expire_at(w.ks, &w.op, k, 0, NULL);
 	is_text(said(&w), "PERSIST k ECHO ;", "persist");
 	keyspace_symlink(w.ks, &w.op, KEYSPACE_ROOT, "l", 1, "k", 1, &a);
 	is_text(said(&w), "ECHO ;", "symlink is nothing to a Redis");
 	keyspace_unlink(w.ks, &w.op, KEYSPACE_ROOT, "l", 1);
 	is_text(said(&w), "ECHO ;", "nor is its end");
+	keyspace_mkspecial(w.ks, &w.op, KEYSPACE_ROOT, "p", 1, S_IFIFO | 0600, 0, &a);
+	is_text(said(&w), "ECHO ;", "a FIFO is nothing to a Redis");
+	keyspace_rename(w.ks, &w.op, KEYSPACE_ROOT, "p", 1, KEYSPACE_ROOT, "k", 1, 0);
+	is_text(said(&w), "DEL k ECHO ;", "but takes a key's place");
+	keyspace_unlink(w.ks, &w.op, KEYSPACE_ROOT, "k", 1);
+	is_text(said(&w), "ECHO ;", "and goes");
+	k = create(&w, KEYSPACE_ROOT, "k");
+	is_text(said(&w), "SET k  ECHO ;", "create");
 	keyspace_unlink(w.ks, &w.op, KEYSPACE_ROOT, "k", 1);
 	is_text(said(&w), "DEL k ECHO ;", "unlink");
 	put(&w, k, 0, "nobody will find this");
 	is_text(said(&w), "", "what has no name is not told");
 	is((int64_t)w.op.seq, 0, "and nothing to wait for");
+	world_close(&w);
+}
+
+/* What changes a file with several names changes each of its keys. */
+static void test_links(void)
+{
+	struct attr_change mode = { .mask = ATTR_MODE, .mode = 0600 };
+	static char large[100000];
+	struct world w;
+	struct attr a;
+
+	world_open(&w, false);
+	uint64_t k = create(&w, KEYSPACE_ROOT, "k");
+	put(&w, k, 0, "one");
+	said(&w);
+	keyspace_link(w.ks, &w.op, k, KEYSPACE_ROOT, "b", 1, NULL);
+	is_text(said(&w), "COPY k b REPLACE ECHO ;", "link");
+	put(&w, k, 3, "x");
+	is_text(said(&w), "SETRANGE k 3 x SETRANGE b 3 x ECHO ;", "a short write, nothing is appended");
+	put(&w, k, 0, "longer than a COPY");
+	is_text(said(&w), "SETRANGE k 0 longer than a COPY COPY k b REPLACE ECHO ;", "a longer one");
+	resize(&w, k, 2);
+	is_text(said(&w), "SET k lo KEEPTTL COPY k b REPLACE ECHO ;", "cut shorter");
+	resize(&w, k, 0);
+	is_text(said(&w), "SET k  SET b  ECHO ;", "cut to nothing");
+	keyspace_expire_at(w.ks, &w.op, k, 4000000000000, NULL);
+	is_text(said(&w), "PEXPIREAT k 4000000000000 PEXPIREAT b 4000000000000 ECHO ;", "expire");
+	keyspace_expire_at(w.ks, &w.op, k, 0, NULL);
+	is_text(said(&w), "PERSIST k PERSIST b ECHO ;", "persist");
+	keyspace_setattr(w.ks, &w.op, k, &mode, &a);
+	is_text(said(&w), "ECHO ;", "chmod");
+	keyspace_write(w.ks, &w.op, k, 0, memset(large, 'x', sizeof large), sizeof large);
+	said(&w);
+	put(&w, k, 50, "little of a large value");
+	is_text(said(&w), "SETRANGE k 50 little of a large value SETRANGE b 50 little of a large value ECHO ;", "is not copied");
+	move(&w, "k", "m", 0);
+	is_text(said(&w), "RENAME k m ECHO ;", "rename of one name");
+	move(&w, "m", "b", 0);
+	is_text(said(&w), "", "of one over the other");
+	keyspace_unlink(w.ks, &w.op, KEYSPACE_ROOT, "m", 1);
+	is_text(said(&w), "DEL m ECHO ;", "unlink of one");
+	put(&w, k, 100000, "z");
+	is_text(said(&w), "APPEND b z ECHO ;", "what is left has one name");
+	world_close(&w);
+
+	world_open(&w, true);
+	k = create(&w, KEYSPACE_ROOT, "k");
+	keyspace_link(w.ks, &w.op, k, KEYSPACE_ROOT, "b", 1, NULL);
+	is_text(said(&w), "SET k  ECHO ; COPY k b REPLACE ECHO ;", "what was held back is there before it is linked");
+	put(&w, k, 0, "v");
+	said(&w);
+	resize(&w, k, 0);
+	put(&w, k, 0, "w");
+	is_text(said(&w), "SET k w SET b w ECHO ;", "echo w > k");
+	resize(&w, k, 0);
+	flush(&w, 0);
+	is_text(said(&w), "SET k  SET b  ECHO ;", "a truncation alone");
 	world_close(&w);
 }
 
@@ -206,7 +274,68 @@ static void test_renames(void)
 	   "a directory: each key below, in one batch");
 	move(&w, "x", "g", RENAME_SWAP);
 	text = said(&w);
-	ok(strstr(text, "RENAME x/a /.kvfs-swap/a") && strstr(text, " RENAME g x ") && strstr(text, "RENAME /.kvfs-swap/a g/a"), "a swap: %s", text);
+	ok(strstr(text, "RENAME x/a /.kvfs-swap-000000000000002a-8/a") && strstr(text, " RENAME g x ") &&
+	   strstr(text, "RENAME /.kvfs-swap-000000000000002a-8/a g/a"), "a swap: %s", text);
+	world_close(&w);
+}
+
+/* Commands say keys, whatever the names are. */
+static void test_escaped(void)
+{
+	struct world w;
+
+	world_open(&w, true);
+	uint64_t empty = make_dir(&w, KEYSPACE_ROOT, ".%"), a = make_dir(&w, empty, "a");
+	said(&w);
+	put(&w, create(&w, empty, ".%.."), 0, "v");
+	is_text(said(&w), "SET /.. v ECHO ;", "a key with parts that are no names");
+	put(&w, create(&w, empty, ".%a"), 0, "v");
+	is_text(said(&w), "SET /a v ECHO ;", "a value beside a directory");
+	put(&w, create(&w, a, "b"), 0, "w");
+	is_text(said(&w), "SET /a/b w ECHO ;", "one in it");
+	move(&w, ".%", "x", 0);
+	const char *text = said(&w);
+	ok(strstr(text, "RENAME /.. x/..") && strstr(text, "RENAME /a x/a ") && strstr(text, "RENAME /a/b x/a/b"), "a directory moves: %s", text);
+	keyspace_unlink(w.ks, &w.op, a, "b", 1);
+	keyspace_rmdir(w.ks, &w.op, empty, "a", 1);
+	said(&w);
+	keyspace_rename(w.ks, &w.op, empty, ".%a", 3, empty, "a", 1, 0);
+	is_text(said(&w), "ECHO ;", "from one name of a key to the other: nothing to a Redis");
+	keyspace_rename(w.ks, &w.op, empty, "a", 1, KEYSPACE_ROOT, ".%", 2, 0);
+	is_text(said(&w), "RENAME x/a  ECHO ;", "to the empty key");
+	keyspace_unlink(w.ks, &w.op, KEYSPACE_ROOT, ".%", 2);
+	is_text(said(&w), "DEL  ECHO ;", "which goes");
+	world_close(&w);
+}
+
+/* A value whose directory goes before it is told of has its second name in the log too. */
+static void test_held_beside(void)
+{
+	struct keyspace_options o = { .value_max = 1 << 20, .root_mode = 0755, .now_ns = start_ns };
+	struct aof_result res = { .continues = true };
+	struct error e = { 0 };
+	struct replay r;
+	struct world w;
+	struct keyspace *copy;
+	const char *data;
+	uint64_t id;
+	size_t len;
+
+	world_open(&w, true);
+	make_dir(&w, KEYSPACE_ROOT, "a");
+	create(&w, KEYSPACE_ROOT, ".%a");
+	keyspace_rmdir(w.ks, &w.op, KEYSPACE_ROOT, "a", 1);
+	flush(&w, 0);
+	while ((len = journal_peek(w.journal, UINT64_MAX, &data))) {
+		say(&w, data, len);
+		journal_consume(w.journal, len);
+	}
+	if (keyspace_new(&o, &copy) < 0 || replay_init(&r, copy, 0, 0, start_ns) < 0)
+		abort();
+	is(aof_read(w.said.data, w.said.len, &r, &res, &e), 0, "the log is read%s", e.text);
+	ok(loader_find(&r.l, ".%a", 3, &id) == 0 && loader_find(&r.l, "a", 1, &id) == -ENOENT, "and the value is where it was");
+	replay_fini(&r);
+	keyspace_free(copy);
 	world_close(&w);
 }
 
@@ -315,7 +444,10 @@ static void test_many_held(void)
 int main(void)
 {
 	test_each_kind();
+	test_links();
 	test_renames();
+	test_escaped();
+	test_held_beside();
 	test_timestamps();
 	test_echo_to_file();
 	test_what_ends_waiting();

@@ -190,7 +190,7 @@ static void test_sync_fails_during_rewrite(void)
 		char name[] = { 'k', (char)('a' + i), 0 };
 		rig_put(&rig, name, "v");
 	}
-	is(persist_bgrewriteaof(rig.p), STARTED, "a rewrite starts");
+	is(persist_bgrewriteaof(rig.p, NULL), STARTED, "a rewrite starts");
 	is(rig_put(&rig, "after", "the cut"), 0, "and a change comes");
 	fail(DISK_FDATASYNC, -EIO, ".incr.aof", 1);
 	is(rig_put(&rig, "failed", ""), -EROFS, "EROFS");
@@ -246,9 +246,11 @@ static void test_save_fails(void)
 	is(strcmp(rig_info(&rig).state, "save failed"), 0, "the state has a name");
 	is(rig_put(&rig, "b", "two"), -EROFS, "a change is refused");
 	is(rig_fsync(&rig, ""), 0, "fsync is not concerned");
-	persist_set_save(rig.p, &none);
+	rig.config.save = none;
+	persist_set(rig.p, &rig.config);
 	is(rig_put(&rig, "b", "two"), 0, "without rules it is taken");
-	persist_set_save(rig.p, &rules);
+	rig.config.save = rules;
+	persist_set(rig.p, &rig.config);
 	is(rig_put(&rig, "c", "three"), -EROFS, "with rules again it is not");
 	disk_fault_mend(&fault);
 	is(rig_save(&rig), 0, "a snapshot succeeds");
@@ -313,8 +315,8 @@ static void test_without_log(void)
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "a change");
 	is(rig_fsync(&rig, "a"), 0, "fsync has nothing to wait for");
-	is(persist_bgrewriteaof(rig.p), -EOPNOTSUPP, "no rewrite");
-	persist_set_appendfsync(rig.p, FSYNC_EVERYSEC);
+	is(persist_bgrewriteaof(rig.p, NULL), -EOPNOTSUPP, "no rewrite");
+	persist_set(rig.p, &rig.config);
 	ok(!rig_info(&rig).aof_enabled && rig_info(&rig).rdb_changes_since_last_save == 2, "INFO knows");
 	is(rig_save(&rig), 0, "SAVE");
 	is(rig_put(&rig, "b", "two"), 0, "a change");
@@ -371,7 +373,7 @@ static void test_group_commit(void)
 		ok(!wrong, "each reply came when its change was durable");
 	}
 	syncs = rig_info(&rig).aof_syncs - syncs;
-	ok(syncs >= CLIENT_PUTS && syncs < CLIENT_PUTS * CLIENTS, "one sync answers many: %" PRIu64 " for %d", syncs, CLIENT_PUTS * CLIENTS);
+	ok(syncs >= CLIENT_PUTS && syncs < CLIENT_PUTS * CLIENTS / 2, "one sync answers many: %" PRIu64 " for %d", syncs, CLIENT_PUTS * CLIENTS);
 	atomic_store(&fault.sync_us, 0);
 	same_after_restart();
 	end();
@@ -414,12 +416,12 @@ static void test_stop_with_jobs(void)
 		char name[] = { 'k', (char)('a' + i), 0 };
 		rig_put(&rig, name, "v");
 	}
-	is(persist_bgrewriteaof(rig.p), STARTED, "a rewrite starts");
+	is(persist_bgrewriteaof(rig.p, NULL), STARTED, "a rewrite starts");
 	while (rig_info(&rig).aof_current_rewrite_time_sec < 0)
 		usleep(1000);
-	is(persist_bgrewriteaof(rig.p), -EALREADY, "one is enough");
-	is(persist_bgsave(rig.p, false), -EBUSY, "BGSAVE has to wait");
-	is(persist_bgsave(rig.p, true), SCHEDULED, "unless it is willing to");
+	is(persist_bgrewriteaof(rig.p, NULL), -EALREADY, "one is enough");
+	is(persist_bgsave(rig.p, false, NULL), -EBUSY, "BGSAVE has to wait");
+	is(persist_bgsave(rig.p, true, NULL), SCHEDULED, "unless it is willing to");
 	is(persist_save(rig.p, &w), 1, "SAVE waits");
 	is(persist_save(rig.p, &again), -EALREADY, "one is enough");
 	same_after_restart();
@@ -521,6 +523,36 @@ static void test_leftover(bool redis_goes_on)
 	end();
 }
 
+/* What a failed sync left in the page cache alone can be read until the power goes: it must not be gone on from. */
+static void test_killed_after_failed_sync(void)
+{
+	int status;
+
+	begin("a sync fails, and killed before the log is renewed");
+	pid_t pid = fork();
+	if (pid == 0) {
+		rig.config.appendfsync = FSYNC_EVERYSEC;
+		if (rig_open(&rig) || rig_put(&rig, "a", "one"))
+			_exit(1);
+		fail(DISK_FDATASYNC, -EIO, ".incr.aof", FOR_EVER);
+		fail(DISK_OPEN, -EIO, "temp-rewriteaof", FOR_EVER);
+		if (rig_put(&rig, "b", "two") || rig_fsync(&rig, "") != -EROFS)
+			_exit(2);
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(pid, &status, 0);
+	ok(WIFSIGNALED(status), "a daemon is killed");
+	open_rig();
+	ok(rig_said(&rig, "a new base and a new log are written"), "the next one says so");
+	ok(rig_holds(&rig, "a", "one") && rig_holds(&rig, "b", "two"), "what was acknowledged is there");
+	char *base = rig_log_file(&rig, ".2.base.rdb");
+	ok(base != NULL, "and in a base");
+	free(base);
+	same_after_restart();
+	ok(!rig_log_file(&rig, ".3.base.rdb"), "once");
+	end();
+}
+
 int main(void)
 {
 	test_write_fails(-ENOSPC, 0, false);
@@ -555,5 +587,6 @@ int main(void)
 	test_rewrite_by_size();
 	test_leftover(false);
 	test_leftover(true);
+	test_killed_after_failed_sync();
 	return tap_end();
 }

@@ -47,6 +47,14 @@ static bool next_is(struct journal *j, const char *data, size_t len)
 	return same;
 }
 
+static const char *journal_path(const struct journal *j)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "%s/%s", top, journal_name(j));
+	return path;
+}
+
 static void test_leftover(void)
 {
 	struct journal *j = open_in(top);
@@ -138,6 +146,31 @@ static char *file_name(void)
 	    asprintf(&path, "%s/kvfs-%llx-%llx.journal", top, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino) < 0)
 		abort();
 	return path;
+}
+
+static void test_removed(void)
+{
+	struct journal *j = open_in(top);
+	uint64_t lineage;
+	size_t len;
+
+	journal_reset(j, 7);
+	put(j, "one", 3);
+	ok(journal_still_there(j) && journal_kept(j) == 3, "in the ring a batch is kept");
+	if (unlinkat(AT_FDCWD, journal_path(j), 0) < 0)
+		abort();
+	ok(!journal_still_there(j), "somebody removes the ring's file");
+	ok(journal_still_there(j), "which is said once");
+	is((int64_t)journal_kept(j), 0, "now a batch is kept when it was consumed");
+	ok(next_is(j, "one", 3) && journal_kept(j) == 3, "as it is here");
+	put(j, "two", 3);
+	is((int64_t)journal_kept(j), 3, "and so on");
+	struct journal *other = open_in(top);
+	journal_close(j, true);
+	ok(journal_still_there(other), "its end leaves the file alone that another made since");
+	journal_leftover(other, &len, &lineage);
+	is((int64_t)len, 0, "in which nothing is");
+	journal_close(other, true);
 }
 
 static void test_strange_files(void)
@@ -234,6 +267,7 @@ int main(void)
 	test_overflow();
 	test_without_ring("", "none is wanted");
 	test_without_ring("/nowhere/at/all", "no such directory");
+	test_removed();
 	test_strange_files();
 	test_race(top, "ring");
 	test_race("", "no ring");

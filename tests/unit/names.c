@@ -105,6 +105,49 @@ static void test_in_and_out(struct table *t)
 	ok(all_found(t), "gone again");
 }
 
+/* One step of a walk: counts in SEEN what the bucket has that was not before it.  Where the next one begins. */
+static uint32_t walk(const struct table *t, uint32_t position, uint8_t *seen)
+{
+	uint32_t next, slot = names_bucket(&t->names, position, &next);
+
+	for (; slot; slot = node_at(&t->nodes, slot)->hash_next)
+		if (names_position(node_at(&t->nodes, slot)->hash) >= position)
+			seen[slot]++;
+	return next;
+}
+
+/* One name in a hundred stays; the others come and go, so that the table grows and shrinks during the walk. */
+static void test_walk(struct table *t)
+{
+	static uint8_t seen[2 * COUNT];
+	uint32_t at = 0, steps = 0, most = 0;
+	bool once = true, up = true;
+	int in = 0;
+
+	for (int i = 0; i < COUNT; i += 100)
+		put(t, i);
+	do {
+		at = walk(t, at, seen);
+		for (int k = 0; k < 40; k++) {
+			up = up ? in < COUNT : in == 0;
+			int i = up ? in++ : --in;
+			if (i % 100 && up)
+				put(t, i);
+			else if (i % 100)
+				take(t, i);
+		}
+		most = t->names.base > most ? t->names.base : most;
+		steps++;
+	} while (at);
+	for (int i = 0; i < COUNT; i += 100)
+		once &= seen[t->slot[i]] == 1;
+	ok(once, "a walk of %u steps sees each name that stays once", steps);
+	ok(most > 32768, "while the table grows to %u buckets", most);
+	for (int i = 0; i < COUNT; i++)
+		if (t->slot[i])
+			take(t, i);
+}
+
 static void test_no_memory(struct table *t)
 {
 	int failures = 0;
@@ -125,6 +168,26 @@ static void test_no_memory(struct table *t)
 	ok(right && all_found(t) && failures > 20000, "without memory nothing is put in: %d times", failures);
 }
 
+/* Nodes of a table made to measure lie side by side, those behind them wherever. */
+static void test_nodes_in_a_run(void)
+{
+	enum { RUN = COUNT / NODE_BLOCK * NODE_BLOCK };
+	struct node_table nodes;
+	bool side_by_side = true;
+	struct node *first = NULL;
+
+	node_table_init(&nodes);
+	ok(node_table_presize(&nodes, COUNT) == 0 && nodes.bytes == 0, "room for nodes costs nothing before they come");
+	for (uint32_t i = 1, slot; i < COUNT; i++) {
+		struct node *n = node_new(&nodes, &slot);
+		first = first ? first : n;
+		side_by_side &= n && slot == i && (i >= RUN || n == first + (i - 1));
+	}
+	ok(side_by_side && nodes.bytes >= COUNT * sizeof(struct node), "they lie side by side and are counted");
+	ok(node_table_presize(&nodes, COUNT) == 0 && nodes.run_blocks == RUN / NODE_BLOCK, "a second time is ignored");
+	node_table_fini(&nodes);
+}
+
 int main(void)
 {
 	static struct table t;
@@ -139,11 +202,13 @@ int main(void)
 	names_init(&t.names, seed);
 	node_table_init(&t.nodes);
 	test_in_and_out(&t);
+	test_walk(&t);
 	memset(t.slot, 0, sizeof t.slot);
 	test_no_memory(&t);
 	is((int64_t)(malloc_live() - base), (int64_t)(t.names.bytes + t.nodes.bytes), "memory is counted to the byte");
 	names_fini(&t.names);
 	node_table_fini(&t.nodes);
+	test_nodes_in_a_run();
 	is((int64_t)(malloc_live() - base), 0, "nothing leaks");
 	return tap_end();
 }

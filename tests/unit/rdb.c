@@ -2,6 +2,7 @@
  * Method: values of every length that matters through writer and reader; a file and DUMP payloads of redis-server 7.0.15; files of older
  * and newer formats spelled out by hand; every cut and every flipped bit of a whole file.                                            */
 #include "persist/rdb.h"
+#include "store/value_build.h"
 
 #include "persist/crc.h"
 #include "persist/le.h"
@@ -23,15 +24,15 @@ struct printed {
 	uint64_t keys, expires;
 };
 
-static int print_aux(void *ctx, const char *name, size_t name_len, const char *value, size_t value_len, struct error *e)
+static int print_aux(void *ctx, const struct rdb_aux *a, struct error *e)
 {
 	struct printed *p = ctx;
 
-	if (name_len == strlen(AUX_ATTR) && memcmp(name, AUX_ATTR, name_len) == 0) {
+	if (a->name_len == strlen(AUX_ATTR) && memcmp(a->name, AUX_ATTR, a->name_len) == 0) {
 		p->attrs++;
-		return aux_attr_parse(value, value_len, &p->last) < 0 ? error_set(e, -EPROTO, "attributes") : 0;
+		return aux_attr_parse(a->value, a->value_len, &p->last) < 0 ? error_set(e, -EPROTO, "attributes") : 0;
 	}
-	return bytes_addf(&p->aux, "%.*s=%.*s ", (int)name_len, name, (int)value_len, value);
+	return bytes_addf(&p->aux, "%.*s=%.*s ", (int)a->name_len, a->name, (int)a->value_len, a->value);
 }
 
 static int print_resize(void *ctx, uint64_t db, uint64_t keys, uint64_t expires)
@@ -44,6 +45,19 @@ static int print_resize(void *ctx, uint64_t db, uint64_t keys, uint64_t expires)
 	return 0;
 }
 
+static uint32_t crc_of_made(const struct value *v, size_t len)
+{
+	char *bytes = malloc(len);
+	uint32_t crc;
+
+	if (!bytes)
+		exit(1);
+	value_copy_out(v, len, 0, bytes, len);
+	crc = crc32c(0, bytes, len);
+	free(bytes);
+	return crc;
+}
+
 static int print_key(void *ctx, const struct rdb_key *k, struct error *e)
 {
 	struct printed *p = ctx;
@@ -52,6 +66,8 @@ static int print_key(void *ctx, const struct rdb_key *k, struct error *e)
 	bytes_addf(&p->text, "%d/%.*s", (int)k->db, (int)k->key_len, k->key);
 	if (k->type)
 		bytes_addf(&p->text, ":%s", k->type);
+	else if (k->made)
+		bytes_addf(&p->text, "=%zu,%08x", k->value_len, crc_of_made(*k->made, k->value_len));
 	else if (k->value_len <= 20)
 		bytes_addf(&p->text, "=%.*s", (int)k->value_len, k->value);
 	else
@@ -196,14 +212,15 @@ static void test_values(void)
 
 static void test_whole_file(void)
 {
-	const struct rdb_options o = {.compress = true, .checksum = true, .is_aof_base = true, .lineage = 0xabc, .seq = UINT64_MAX,
+	const struct rdb_options o = {.compress = true, .checksum = true, .is_aof_base = true, .origin = { .lineage = 0xabc, .seq = UINT64_MAX },
 	                              .now_ns = INT64_C(1700000000) * 1000000000};
-	const struct snapshot_totals totals = {.keys = 1, .expires = 1, .nodes = 4};
+	const struct snapshot_totals totals = {.keys = 1, .expires = 1, .nodes = 5};
 	struct value *target = make_value("../target", 9), *value = make_value("v", 1);
-	const struct snapshot_entry entries[] = {
+	struct snapshot_entry entries[] = {
 		entry("", S_IFDIR | 0755, NULL, 0, 0),
 		entry("dir", S_IFDIR | 01777, NULL, 0, 0),
 		entry("dir/k", S_IFREG | 0600, value, 1, INT64_C(1700000000123)),
+		entry("dev", S_IFBLK | 0660, NULL, 0, 0),
 		entry("link", S_IFLNK | 0777, target, 9, 0),
 	};
 	struct limited out = {0}, broken = {.fail_at = 10};
@@ -216,7 +233,7 @@ static void test_whole_file(void)
 	if (rdb_writer_new(&o, sink, &out, &w) < 0)
 		exit(1);
 	r = rdb_writer_begin(w, &totals);
-	for (i = 0; i < 4 && r == 0; i++)
+	for (i = 0; i < 5 && r == 0; i++)
 		r = rdb_writer_entry(w, &entries[i]);
 	is(r < 0 ? r : rdb_writer_end(w), 0, "a small file is written");
 	rdb_writer_free(w);
@@ -225,7 +242,7 @@ static void test_whole_file(void)
 	is_text(text_of(&p.text), "0/dir/k=v@1700000000123 ", "one key");
 	is_text(text_of(&p.aux), "redis-ver=7.0.15 redis-bits=64 ctime=1700000000 aof-base=1 kvfs-ver=1 kvfs-id=0000000000000abc "
 	        "kvfs-seq=18446744073709551615 ", "the fields at the top");
-	is(p.attrs, 4, "attributes of four nodes");
+	is(p.attrs, 5, "attributes of five nodes");
 	ok(p.last.kind == AUX_SYMLINK && p.last.target_len == 9 && p.last.path_len == 4 && p.last.attr.mode == 0777, "the last is the symlink");
 	ok(p.keys == 1 && p.expires == 1, "the hint of sizes");
 
@@ -242,36 +259,109 @@ static void test_whole_file(void)
 	bytes_fini(&broken.file);
 }
 
-/* A value of pieces and holes, over the size that is gathered. */
+/* A value of SIZE bytes, a hole but for five bytes at OFF. */
+static struct value *sparse_value(uint64_t size, uint64_t off)
+{
+	struct value_build b = {0};
+	struct value *v;
+
+	if (value_build_add(&b, off, "hello", 5) < 0 || value_build_end(&b, size, &v) < 0)
+		exit(1);
+	return v;
+}
+
+static void write_one(const struct rdb_options *o, const struct snapshot_entry *e, struct limited *out)
+{
+	const struct snapshot_totals totals = {.keys = 1};
+	struct rdb_writer *w;
+
+	if (rdb_writer_new(o, sink, out, &w) < 0)
+		exit(1);
+	is(rdb_writer_begin(w, &totals) < 0 || rdb_writer_entry(w, e) < 0 || rdb_writer_end(w) < 0, 0, "a sparse value is written");
+	rdb_writer_free(w);
+}
+
+static int see_made(void *ctx, const struct rdb_key *k, struct error *e)
+{
+	(void)e;
+	*(uint64_t *)ctx = k->made ? value_memory(*k->made, k->value_len) : UINT64_MAX;
+	return 0;
+}
+
+/* Holes are short in the file and take no memory when they are read. */
 static void test_sparse(void)
 {
-	enum { SIZE = 3 << 20, OFF = 2 << 20 };
+	enum { SIZE = 30 << 20, OFF = 20 << 20 };
 	const struct rdb_options o = {.checksum = true};
-	struct snapshot_totals totals = {.keys = 1};
-	struct value_edit edit;
-	struct snapshot_entry e;
+	struct value *v = sparse_value(SIZE, OFF);
+	struct snapshot_entry e = entry("k", S_IFREG | 0644, v, SIZE, 0);
 	struct limited out = {0};
-	struct rdb_writer *w;
-	char *want = calloc(1, SIZE);
-	struct value *v;
-	const char *at;
+	struct printed p = {0};
+	struct error err = {""};
+	uint64_t memory = 0;
+	const struct rdb_handler h = {.ctx = &memory, .key = see_made};
+	char want[40], *bytes = calloc(1, SIZE);
+	size_t used;
 
-	if (!want || value_edit_write(&edit, NULL, 0, OFF, 5) < 0 || rdb_writer_new(&o, sink, &out, &w) < 0)
+	if (!bytes)
 		exit(1);
-	memcpy(want + OFF, "hello", 5);
-	v = value_edit_commit(&edit, OFF, "hello", 5);
-	if (value_edit_resize(&edit, v, OFF + 5, SIZE) < 0)
-		exit(1);
-	v = value_edit_commit(&edit, 0, NULL, 0);
-	e = entry("k", S_IFREG | 0644, v, SIZE, 0);
-	is(rdb_writer_begin(w, &totals) < 0 || rdb_writer_entry(w, &e) < 0 || rdb_writer_end(w) < 0, 0, "a sparse value is written");
-	at = out.file.data + out.file.len - 9 - SIZE;
-	is_bytes(at - 5, 5, "\x80\x00\x30\x00\x00", 5, "with its length, raw");
-	ok(memcmp(at, want, SIZE) == 0, "and its holes as zeros");
-	rdb_writer_free(w);
+	memcpy(bytes + OFF, "hello", 5);
+	write_one(&o, &e, &out);
+	ok(out.file.len < 450000, "in %zu bytes, also without compression", out.file.len);
+	is(read_all(out.file.data, out.file.len, &p, &used, &err), 0, "and read%s", err.text);
+	snprintf(want, sizeof(want), "0/k=%d,%08x ", SIZE, crc32c(0, bytes, SIZE));
+	is_text(text_of(&p.text), want, "as it was");
+	is(rdb_read(out.file.data, out.file.len, &h, &used, &err), 0, "again");
+	ok(memory < 40000, "its hole takes no memory (%llu)", (unsigned long long)memory);
+	out.file.data[out.file.len - 100]++;
+	ok(rdb_read(out.file.data, out.file.len, &h, &used, &err) < 0, "a damaged one is refused");
+	free(bytes);
+	value_unref(v);
+	printed_fini(&p);
+	bytes_fini(&out.file);
+}
+
+struct pieces { int count; struct aux_sparse last; bool empty_key; };
+
+static int see_piece(void *ctx, const struct rdb_aux *a, struct error *e)
+{
+	struct pieces *p = ctx;
+
+	(void)e;
+	if (aux_sparse_parse(a->value, a->value_len, &p->last) == 1) {
+		p->count++;
+		ok(p->last.len == 0 || memcmp(p->last.data + 5, "hello", 5) == 0, "a piece");
+	}
+	return 0;
+}
+
+static int see_empty(void *ctx, const struct rdb_key *k, struct error *e)
+{
+	(void)e;
+	((struct pieces *)ctx)->empty_key = k->value_len == 0 && !k->made;
+	return 0;
+}
+
+/* What Redis can't hold is an empty key for it, and its pieces stand before. */
+static void test_larger_than_redis(void)
+{
+	const uint64_t size = UINT64_C(1) << 40, off = UINT64_C(500) << 30;
+	const struct rdb_options o = {.checksum = true, .compress = true};
+	struct value *v = sparse_value(size, off + 5);
+	struct snapshot_entry e = entry("k", S_IFREG | 0644, v, size, 0);
+	struct pieces p = {0};
+	const struct rdb_handler h = {.ctx = &p, .aux = see_piece, .key = see_empty};
+	struct limited out = {0};
+	struct error err = {""};
+	size_t used;
+
+	write_one(&o, &e, &out);
+	ok(out.file.len < 1000, "in %zu bytes", out.file.len);
+	is(rdb_read(out.file.data, out.file.len, &h, &used, &err), 0, "and read%s", err.text);
+	ok(p.count == 2 && p.last.off == off && p.last.size == size && p.last.len == VALUE_CHUNK, "its pieces");
+	ok(p.empty_key, "and the key");
 	value_unref(v);
 	bytes_fini(&out.file);
-	free(want);
 }
 
 /* ---- what others wrote ---- */
@@ -469,6 +559,7 @@ int main(void)
 	test_values();
 	test_whole_file();
 	test_sparse();
+	test_larger_than_redis();
 	test_redis_file();
 	test_files();
 	test_payloads();

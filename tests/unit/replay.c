@@ -68,7 +68,7 @@ static bool has(struct world *w, const char *key, const char *want, size_t want_
 	if (!want)
 		return false;
 	got = malloc(size + 1);
-	if (!got || loader_find(&w->r.l, key, strlen(key), &id))
+	if (!got || loader_find_value(&w->r.l, key, strlen(key), &id))
 		abort();
 	value_copy_out(v, size, 0, got, size);
 	value_unref(v);
@@ -204,21 +204,16 @@ static const struct {
 	{ "BITOP NAND a b\n", "NAND" },
 	{ "MSET a 1 b\n", "no value" },
 	{ "SELECT -1\n", "database" },
-	{ "SWAPDB 0 1\n", "database 0" },
+	{ "SWAPDB 0 -1\n", "database" },
+	{ "MOVE a 0\n", "database" },
 	{ "RESTORE a 0 garbage\n", "RESTORE" },
 	{ "SET h x\nPFADD h a\n", "HyperLogLog" },
 	/* found at the end */
-	{ "SELECT 3\nSET a 1\n", "database 3" },
-	{ "MOVE a 2\n", "database 2" },
-	{ "SET a 1\nCOPY a b DB 4\n", "database 4" },
-	{ "SET \"\" 1\n", "is empty" },
-	{ "SET a/./b 1\n", "has a part \".\"" },
-	{ "SET \"a\\x00b\" 1\n", "a\\x00b\" has a NUL" },
-	{ "SET a 1\nSET a/b 2\n", "\"a/b\" lies below a key that has a value" },
-	{ "SET a/b 1\nSET a 2\n", "\"a\" is both a value and a directory" },
-	{ "SET x 1\nRENAME x a/../b\n", "\"a/../b\"" },
-	{ "SET a//b 1\nRENAME a//b c\n", "\"c\" came from" },
-	{ "SET a//b 1\nAPPEND a//b x\n", "1 key " },
+	{ "SELECT 3\nSET a 1\nSET b 2\nDEL a\n", ": 1 in database 3 (db=3 " },
+	{ "SET a 1\nMOVE a 2\n", ": 1 in database 2 " },
+	{ "SET a 1\nCOPY a b DB 4\nSELECT 7\nMSET x 1 y 2\nRPUSH l z\n", ": 1 in database 4, 3 in database 7 " },
+	{ "SET a 1\nSWAPDB 0 1\n", ": 1 in database 1 " },
+	{ "RPUSH l x\nMOVE l 2\nSELECT 2\nRENAME l m\n", ": 1 in database 2 " },
 	{ "RPUSH l x\n", "\"l\" is of another type (list)" },
 	{ "SADD s x\nRENAME s t\n", "\"t\" is of another type (set)" },
 	{ "ZADD z 1 x\nCOPY z y\n", "2 keys" },
@@ -255,12 +250,83 @@ static void test_skip(void)
 	world_open(&w);
 	w.r.skip_non_strings = true;
 	ok(!run(&w, "RPUSH l x\nHSET h f v\nSET a 1\nRENAME l l2\nSET s 1\nSADD t x\nRENAME t s\nDEL h\n"), "other types are left out");
-	ok(!replay_finish(&w.r, &report, &w.e) && report.len && memmem(report.data, report.len, "): 2\n", 5), "and counted");
+	ok(!replay_finish(&w.r, &report, &w.e) && report.len && memmem(report.data, report.len, "): 1 list, 1 set (first: \"l2\")\n", 31), "and counted");
 	ok(has(&w, "a", V("1"), 0), "the rest is there");
 	ok(has(&w, "s", NONE, 0), "a value that one of them replaced is gone");
 	bytes_fini(&report);
-	ok(!run(&w, "SET ../x 1\n") && replay_finish(&w.r, &report, &w.e) == -EINVAL && strstr(w.e.text, "1 key "), "keys that are no path are refused all the same");
+	world_close(&w);
+}
+
+/* SET of key number I, whose path is too long. */
+static int set_too_long(struct world *w, int i)
+{
+	static char key[66000];
+	struct resp_arg set[] = { { .data = "SET", .len = 3 }, { .data = key, .len = sizeof(key) }, { .data = "1", .len = 1 } };
+
+	w->e.text[0] = '\0';
+	memset(key, 'k', sizeof(key));
+	key[snprintf(key, sizeof(key), "bad%d/", i)] = 'k';
+	return replay_command(&w->r, set, 3, &w->e);
+}
+
+/* What is in database DB after commands that go through several. */
+static void test_databases(void)
+{
+	static const struct { int db; const char *lines, *key, *want; } through[] = {
+		{ 0, "SELECT 0\nSET a 1\nSELECT 3\nFLUSHDB\nSELECT 0\nAPPEND a 2\n", "a", "12" },
+		{ 3, "SET a 0\nSELECT 3\nSET a 1\nSELECT 0\nFLUSHDB\n", "a", "1" },
+		{ 3, "SELECT 3\nSET a 1\nSELECT 0\nFLUSHALL\n", "a", NULL },
+		{ 3, "SET a 1\nSWAPDB 0 3\nSELECT 3\nAPPEND a 2\n", "a", "12" },
+		{ 0, "SELECT 3\nSET a 3\nSELECT 0\nSET a 0\nSWAPDB 0 3\nAPPEND a x\nSELECT 3\nAPPEND a y\n", "a", "3x" },
+		{ 3, "SELECT 3\nSET a 3\nSELECT 0\nSET a 0\nSWAPDB 3 0\nAPPEND a x\nSELECT 3\nAPPEND a y\n", "a", "0y" },
+		{ 5, "SET a 1\nSWAPDB 0 4\nSWAPDB 4 5\nSET a 2\n", "a", "1" },
+		{ 3, "SET a 1\nMOVE a 3\n", "a", "1" }, { 0, "SET a 1\nMOVE a 3\n", "a", NULL },
+		{ 3, "SET a 1\nCOPY a b/c DB 3\nAPPEND a 2\n", "b/c", "1" }, { 0, "SET a 1\nCOPY a b/c DB 3\n", "a", "1" },
+		{ 0, "SELECT 3\nSET // 1\nMOVE // 0\n", "//", "1" },
+		{ 3, "SELECT 3\nSET a 1\nCOPY a b\n", "b", "1" }, { 0, "RPUSH a 1\nMOVE a 2\nSET a 2\n", "a", "2" },
+		{ 2147483647, "SELECT 2147483647\nSET a 1\n", "a", "1" },
+	};
+
+	for (size_t i = 0; i < sizeof(through) / sizeof(through[0]); i++) {
+		struct bytes report = { 0 };
+		struct world w;
+		int err;
+
+		world_open(&w);
+		replay_mount(&w.r, (uint64_t)through[i].db, true);
+		w.r.db = 0;
+		err = run(&w, through[i].lines);
+		if (!err)
+			err = replay_finish(&w.r, &report, &w.e);
+		ok(!err && w.r.l.ks == w.ks && has(&w, through[i].key, through[i].want, through[i].want ? strlen(through[i].want) : 0, 0), "in %d: %.*s ...",
+		   through[i].db, (int)strcspn(through[i].lines, "\n"), through[i].lines);
+		bytes_fini(&report);
+		world_close(&w);
+	}
+}
+
+/* A key that moves to another database keeps its time, and who has too many of them is told. */
+static void test_far(void)
+{
+	struct bytes report = { 0 };
+	char line[64];
+	struct world w;
+	int err = 0;
+
+	world_open(&w);
+	replay_mount(&w.r, 9, true);
+	w.r.db = 0;
+	ok(!run(&w, "SET a 1 PXAT 1800000000000\nSET b 2\nMOVE a 9\nCOPY b b DB 9\nSET c 3\n") && !replay_finish(&w.r, &report, &w.e) &&
+	   has(&w, "a", V("1"), 1800000000000) && has(&w, "b", V("2"), 0) && has(&w, "c", NONE, 0), "with its time");
+	ok(report.len && memmem(report.data, report.len, "left out: 2 in database 0\n", 26), "what stays is counted");
 	bytes_fini(&report);
+	world_close(&w);
+	world_open(&w);
+	for (int i = 0; i < 1100 && !err; i++) {
+		snprintf(line, sizeof(line), "SELECT %d\nSET a 1\n", i);
+		err = run(&w, line);
+	}
+	ok(err == -EINVAL && strstr(w.e.text, "more than 1024 databases"), "there is an end to databases");
 	world_close(&w);
 }
 
@@ -268,19 +334,19 @@ static void test_first_ten(void)
 {
 	struct bytes report = { 0 };
 	struct world w;
-	char line[64];
 	int i, err = 0;
 
 	world_open(&w);
-	for (i = 0; i < 25 && !err; i++) {
-		snprintf(line, sizeof(line), "SET /bad%d 1\n", i);
-		err = run(&w, line);
-	}
-	is(err, 0, "keys that are no path do not stop the load");
+	for (i = 0; i < 25 && !err; i++)
+		err = set_too_long(&w, i);
+	is(err, 0, "keys that can't be mounted do not stop the load");
 	is(replay_finish(&w.r, &report, &w.e), -EINVAL, "but are refused at its end");
-	ok(strstr(w.e.text, "25 keys") && strstr(w.e.text, "/bad9") && !strstr(w.e.text, "/bad10") && strstr(w.e.text, "15 more"),
-	   "ten are named, the rest is counted");
+	ok(strstr(w.e.text, "25 keys") && strstr(w.e.text, "bad9/") && !strstr(w.e.text, "bad10/") && strstr(w.e.text, "15 more") &&
+	   strstr(w.e.text, "is too long"), "ten are named, the rest is counted");
 	bytes_fini(&report);
+	world_close(&w);
+	world_open(&w);
+	ok(!set_too_long(&w, 7) && !run(&w, "SET good 1\nRENAME good better\n") && w.r.tombs.no_paths == 1, "one is noted");
 	world_close(&w);
 }
 
@@ -291,9 +357,33 @@ static void test_strict(void)
 	world_open(&w);
 	w.r.strict = true;
 	is(run(&w, "RENAME nothing x\n"), -ENOENT, "a batch of ours that renames what is not there is an error");
-	is(run(&w, "SET a//b 1\n"), -EINVAL, "so is a key that is no path");
-	ok(strstr(w.e.text, "SET: key \"a//b\" has an empty part") != NULL, "with its name");
+	is(set_too_long(&w, 1), -EINVAL, "so is a key that can't be");
+	ok(strstr(w.e.text, "is too long") != NULL, "with the reason");
 	world_close(&w);
+}
+
+/* Redis has neither directories nor links: what it says of keys holds. */
+static void test_places(void)
+{
+	static const struct { const char *lines, *key, *want; } places[] = {
+		{ "SET a 1\nSET a/b 2\n", "a", "1" }, { "SET a/b 2\nSET a 1\n", "a", "1" }, { "SET a 1\nSET a/b 2\nDEL a\nAPPEND a 3\n", "a", "3" },
+		{ "SET a 1\nRENAME a a/b\nRENAME a/b a\n", "a", "1" }, { "SET a/b 1\nDEL a/b\nSET a 2\n", "a", "2" },
+		{ "SET \"\" 1\nRENAME \"\" /\nCOPY / //\n", "//", "1" }, { "MSET .. 1 ../. 2 a/../b 3\nAPPEND ../. x\n", "../.", "2x" },
+		{ "SET a//b 1\nRENAME a//b c\n", "c", "1" }, { "SET x 1\nRENAME x a/../b\nINCR a/../b\n", "a/../b", "2" },
+		{ "SETRANGE .%x 1 y\nBITOP NOT z .%x\nBITOP NOT .%x z\n", ".%x", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct bytes report = { 0 };
+		struct world w;
+
+		world_open(&w);
+		ok(!run(&w, places[i].lines) && !replay_finish(&w.r, &report, &w.e) &&
+		   (places[i].want ? has(&w, places[i].key, places[i].want, strlen(places[i].want), 0) : has(&w, places[i].key, V("\0y"), 0)),
+		   "%.*s ...", (int)strcspn(places[i].lines, "\n"), places[i].lines);
+		bytes_fini(&report);
+		world_close(&w);
+	}
 }
 
 /* The registers of what PFADD leaves, by the rules on the wire: sparse, head, stale count. */
@@ -335,6 +425,9 @@ int main(void)
 	test_skip();
 	test_first_ten();
 	test_strict();
+	test_places();
+	test_databases();
+	test_far();
 	test_hyperloglog();
 	test_owner();
 	return tap_end();

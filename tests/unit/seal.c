@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define ALL_ATTRS                                                                                                                  \
 	{                                                                                                                          \
@@ -29,6 +30,14 @@ static const struct seal_record records[] = {
 	{.kind = SEAL_LINEAGE, .path = "", .number = UINT64_MAX},
 	{.kind = SEAL_PARENT_TIME, .path_is_key = true, .number = (uint64_t)INT64_MIN},
 	{.kind = SEAL_RESIZE, .path_is_key = true, .number = 1},
+	{.kind = SEAL_MKNOD, .path = "d/c", .path_len = 3, .attr = {.mask = ATTR_MODE | ATTR_UID | ATTR_GID, .mode = S_IFCHR | 07777, .uid = 3},
+	 .number = UINT32_MAX},
+	{.kind = SEAL_XATTR, .path = "a/b", .path_len = 3, .xattr = {.name = "user.n", .name_len = 6, .value = "v\0w", .len = 3}},
+	{.kind = SEAL_XATTR, .path_is_key = true, .xattr = {.name = "n", .name_len = 1, .value = "", .len = 0}},
+	{.kind = SEAL_XATTR, .path_is_key = true, .flags = SEAL_XATTR_REMOVED, .xattr = {.name = "n", .name_len = 1}},
+	{.kind = SEAL_COPY, .path_is_key = true, .number = 1, .length = UINT64_MAX, .to = "from", .to_len = 4, .from = 3},
+	{.kind = SEAL_LINK, .path = "a", .path_len = 1, .to = "d/b", .to_len = 3},
+	{.kind = SEAL_ZERO, .path = "k", .path_len = 1, .number = UINT64_MAX - 7, .length = 5},
 };
 enum { RECORDS = sizeof(records) / sizeof(records[0]) };
 
@@ -40,8 +49,10 @@ static bool same(const char *a, size_t a_len, const char *b, size_t b_len)
 static bool same_record(const struct seal_record *a, const struct seal_record *b)
 {
 	return a->kind == b->kind && a->path_is_key == b->path_is_key && a->flags == b->flags && a->number == b->number &&
+	       a->length == b->length && a->from == b->from &&
 	       same(a->path, a->path_len, b->path, b->path_len) && same(a->to, a->to_len, b->to, b->to_len) &&
-	       memcmp(&a->attr, &b->attr, sizeof(a->attr)) == 0;
+	       memcmp(&a->attr, &b->attr, sizeof(a->attr)) == 0 && same(a->xattr.name, a->xattr.name_len, b->xattr.name, b->xattr.name_len) &&
+	       same(a->xattr.value, a->xattr.len, b->xattr.value, b->xattr.len) && !a->xattr.value == !b->xattr.value;
 }
 
 /* SET k v and a seal with one record, as the specification has it. */
@@ -162,6 +173,17 @@ static void test_refusals(void)
 	is(seal_next_record(&s, &pos, &r), -EPROTO, "an unknown record");
 	s = (struct seal){.records = "\x81\x08", .records_len = 2};
 	is(seal_next_record(&s, &pos, &r), -EPROTO, "an attribute that is none (size)");
+	s = (struct seal){.records = "\x8c\xff\x81\0\0....~~~~----", .records_len = 17};
+	is((pos = 0, seal_next_record(&s, &pos, &r)), -EPROTO, "a special file that is a regular one");
+	s.records = "\x8c\xff\x11\0\0....~~~~----";
+	is(seal_next_record(&s, &pos, &r), 1, "and one that is a FIFO");
+	pos = 0;
+	s = (struct seal){.records = "\x8d\x02\x01n\x00", .records_len = 5};
+	is(seal_next_record(&s, &pos, &r), -EPROTO, "an extended attribute with a flag that is none");
+	s = (struct seal){.records = "\x8d\x00\x00\x00", .records_len = 4};
+	is(seal_next_record(&s, &pos, &r), -EPROTO, "... without a name");
+	s = (struct seal){.records = "\x8d\x01\x01n\x01v", .records_len = 6};
+	is(seal_next_record(&s, &pos, &r), -EPROTO, "... that goes and has a value");
 	is(seal_parse(blob, sizeof(blob), &s), 0, "the shortest seal");
 	is(seal_parse(blob, sizeof(blob) - 1, &s), -EPROTO, "a shorter one");
 	blob[4] = 2;
@@ -181,7 +203,7 @@ static void test_aux_one(struct aux_attr a, size_t size, const char *name)
 	is(aux_attr_write(text, &a) - text, (int64_t)size, "%s: written", name);
 	is(aux_attr_parse(text, size, &got), 0, "%s: read", name);
 	ok(got.kind == a.kind && memcmp(&got.attr, &a.attr, sizeof(a.attr)) == 0 && same(got.path, got.path_len, a.path, a.path_len) &&
-	   same(got.target, got.target_len, a.target, a.target_len), "%s: the same", name);
+	   same(got.target, got.target_len, a.target, a.target_len) && got.rdev == a.rdev && got.link == a.link, "%s: the same", name);
 	for (cut = 0; cut < size; cut++) {
 		part = malloc(cut + 1);
 		if (!part)
@@ -194,9 +216,58 @@ static void test_aux_one(struct aux_attr a, size_t size, const char *name)
 	text[0] = 2;
 	is(aux_attr_parse(text, size, &got), -ENOTSUP, "%s: of another version", name);
 	text[0] = AUX_VERSION;
-	text[1] = 4;
+	text[1] = 5;
 	is(aux_attr_parse(text, size, &got), -EPROTO, "%s: of another kind", name);
 	free(text);
+}
+
+/* Two extended attributes more. */
+static void test_aux_xattrs(struct aux_attr a)
+{
+	struct xattrs *one, *two;
+	struct aux_attr got;
+	struct xattr x;
+	size_t pos = 0;
+	char text[256];
+
+	if (xattrs_with(NULL, &(struct xattr){.name = "user.b", .name_len = 6, .value = "bb", .len = 2}, &one) ||
+	    xattrs_with(one, &(struct xattr){.name = "user.a", .name_len = 6, .value = ""}, &two))
+		exit(1);
+	a.xattrs = two;
+	test_aux_one(a, 3 + 12 + 8 + 8 + 4 + 10 + 1 + (7 + 1) + (7 + 3), "with extended attributes");
+	aux_attr_write(text, &a);
+	is(aux_attr_parse(text, aux_attr_size(&a), &got), 0, "and again");
+	ok(aux_next_xattr(got.xattr, got.xattr_len, &pos, &x) == 1 && same(x.name, x.name_len, "user.a", 6) && x.value && x.len == 0,
+	   "the first of them");
+	ok(aux_next_xattr(got.xattr, got.xattr_len, &pos, &x) == 1 && same(x.name, x.name_len, "user.b", 6) && same(x.value, x.len, "bb", 2),
+	   "the second");
+	is(aux_next_xattr(got.xattr, got.xattr_len, &pos, &x), 0, "and no more");
+	xattrs_unref(one);
+	xattrs_unref(two);
+}
+
+static void test_aux_wrong_type(struct aux_attr a)
+{
+	char *text = malloc(aux_attr_size(&a));
+
+	if (!text)
+		exit(1);
+	a.attr.mode = S_IFDIR | 0755;
+	aux_attr_write(text, &a);
+	is(aux_attr_parse(text, aux_attr_size(&a), &a), -EPROTO, "a special file that is a directory");
+	free(text);
+}
+
+static void test_aux_linked(struct aux_attr a)
+{
+	char text[3 + 12 + 8 + 8];
+
+	aux_attr_write(text, &a);
+	text[1] = AUX_DIRECTORY;
+	is(aux_attr_parse(text, sizeof(text), &a), -EPROTO, "a directory with a number");
+	text[1] = AUX_VALUE;
+	memset(text + sizeof(text) - 8, 0, 8);
+	is(aux_attr_parse(text, sizeof(text), &a), -EPROTO, "a number that is none");
 }
 
 static void test_aux(void)
@@ -206,6 +277,10 @@ static void test_aux(void)
 	test_aux_one(a, 3 + 12 + 24, "value");
 	a.attr.atime_ns = a.attr.ctime_ns = a.attr.mtime_ns;
 	test_aux_one(a, 3 + 12 + 8, "value with one time");
+	a.link = UINT64_MAX - 1;
+	test_aux_one(a, 3 + 12 + 8 + 8, "value with a number");
+	test_aux_linked(a);
+	a.link = 0;
 	a.kind = AUX_DIRECTORY;
 	a.path = "";
 	test_aux_one(a, 3 + 12 + 8 + 1, "the root");
@@ -216,6 +291,13 @@ static void test_aux(void)
 	a.target_len = 9;
 	a.attr.ctime_ns = 1;
 	test_aux_one(a, 3 + 12 + 8 + 8 + 4 + 10, "symlink");
+	test_aux_xattrs(a);
+	a.kind = AUX_SPECIAL;
+	a.attr.mode = S_IFBLK | 0660;
+	a.rdev = 0x12345678;
+	a.target_len = 0;
+	test_aux_one(a, 3 + 12 + 8 + 8 + 4 + 4, "special file");
+	test_aux_wrong_type(a);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* A value keeps its bytes for whoever holds it, holes cost nothing, and a change that fails leaves no trace: not a byte, not in what
  * is counted.  By cases at the boundaries of chunks and leaves, each also with the k-th allocation failing, for each k.              */
-#include "store/value.h"
+#include "store/value_inside.h"
 #include "tests/lib/malloc_fail.h"
 #include "tests/lib/tap.h"
 
@@ -22,25 +22,36 @@ static bool holds(const struct subject *s, const char *want)
 	return memcmp(got, want, s->size) == 0 && value_memory(s->v, s->size) == s->memory;
 }
 
-/* A write (LEN > 0) or a resize to OFF, of S and of the plain bytes. */
-static int change(struct subject *s, uint64_t off, size_t len)
+enum kind { WRITE, ZERO, RESERVE };
+
+/* A write (LEN > 0), zeros or a reservation, which grow it unless KEEP, or a resize to OFF, of S and of the plain bytes. */
+static int change_by(struct subject *s, enum kind kind, uint64_t off, size_t len, bool keep)
 {
+	uint64_t size = !keep && off + len > s->size ? off + len : s->size;
 	struct value_edit e;
-	int err = len ? value_edit_write(&e, s->v, s->size, off, len) : value_edit_resize(&e, s->v, s->size, off);
+	int err = kind == ZERO ? value_edit_zero(&e, s->v, s->size, off, len, size)
+	        : kind == RESERVE ? value_edit_reserve(&e, s->v, s->size, off, len, size)
+	        : len ? value_edit_write(&e, s->v, s->size, off, len) : value_edit_resize(&e, s->v, s->size, off);
 
 	if (err) {
 		s->memory += (uint64_t)e.memory;
 		return err;
 	}
-	s->v = value_edit_commit(&e, off, data, len);
+	s->v = value_edit_commit(&e, off, data, kind == WRITE ? len : 0);
 	s->memory += (uint64_t)e.memory;
-	uint64_t end = len ? off + len : off;
-	if (end > s->size)
-		memset(plain + s->size, 0, end - s->size);
-	if (len)
+	if (e.size > s->size)
+		memset(plain + s->size, 0, e.size - s->size);
+	if (kind == WRITE && len)
 		memcpy(plain + off, data, len);
+	if (kind == ZERO && off < e.size)
+		memset(plain + off, 0, len < e.size - off ? len : e.size - off);
 	s->size = e.size;
 	return 0;
+}
+
+static int change(struct subject *s, uint64_t off, size_t len)
+{
+	return change_by(s, WRITE, off, len, false);
 }
 
 static void drop(struct subject *s)
@@ -49,16 +60,34 @@ static void drop(struct subject *s)
 	*s = (struct subject){ 0 };
 }
 
-struct step { uint64_t off; size_t len; };   /* len 0: resize to off */
+struct step { uint64_t off; size_t len; enum kind kind; bool keep; };   /* len 0: resize to off */
 
 static const struct step script[] = {
-	{ 0, 100 }, { 100, 1 }, { 50, 300 }, { VALUE_CHUNK - 1, 1 }, { VALUE_CHUNK, 1 }, { 3, 0 }, { 20, 0 }, { VALUE_CHUNK + 1, 0 },
-	{ VALUE_CHUNK - 5, 10 }, { LEAF - 3, 6 }, { LEAF, 0 }, { LEAF + 1, 0 }, { LEAF * 2 + 7, 20000 }, { LEAF * 2 + 8, 0 },
-	{ LEAF * 2 + 30000, 0 }, { LEAF + 5, VALUE_CHUNK * 3 }, { LEAF - 1, 0 }, { 70000, 0 }, { 65536, 0 }, { 65537, 0 }, { 65530, 100 },
-	{ VALUE_CHUNK, 0 }, { 90000, 5 }, { 0, 0 }, { 500000, 0 }, { 100, 10 }, { 0, 0 }, { 9000, 0 }, { 8, 8 }, { 0, 0 },
+	{ 0, 100, WRITE, false }, { 100, 1, WRITE, false }, { 50, 300, WRITE, false }, { VALUE_CHUNK - 1, 1, WRITE, false },
+	{ VALUE_CHUNK, 1, WRITE, false }, { 3, 0, WRITE, false }, { 20, 0, WRITE, false }, { VALUE_CHUNK + 1, 0, WRITE, false },
+	{ VALUE_CHUNK - 5, 10, WRITE, false }, { LEAF - 3, 6, WRITE, false }, { LEAF, 0, WRITE, false }, { LEAF + 1, 0, WRITE, false },
+	{ LEAF * 2 + 7, 20000, WRITE, false }, { LEAF * 2 + 8, 0, WRITE, false }, { LEAF * 2 + 30000, 0, WRITE, false },
+	{ LEAF + 5, VALUE_CHUNK * 3, WRITE, false }, { LEAF - 1, 0, WRITE, false }, { 70000, 0, WRITE, false },
+	{ 65536, 0, WRITE, false }, { 65537, 0, WRITE, false }, { 65530, 100, WRITE, false }, { VALUE_CHUNK, 0, WRITE, false },
+	{ 90000, 5, WRITE, false }, { 0, 0, WRITE, false }, { 500000, 0, WRITE, false }, { 100, 10, WRITE, false },
+	{ 0, 0, WRITE, false }, { 9000, 0, WRITE, false }, { 8, 8, WRITE, false }, { 0, 0, WRITE, false }, { 0, 4000, WRITE, false },
+	{ 10, 20, ZERO, false }, { 3990, 100, ZERO, true }, { 3990, 100, ZERO, false }, { 0, 8000, RESERVE, false },
+	{ 9000, 70000, RESERVE, true }, { 0, 0, WRITE, false }, { 9000, 10, RESERVE, true }, { 5000, 0, WRITE, false },
+	{ 4000, 3000, WRITE, false }, { 100, 0, WRITE, false }, { 0, 0, WRITE, false }, { LEAF - 6 * VALUE_CHUNK, 11 * VALUE_CHUNK + 77, WRITE, false },
+	{ 5, 10, ZERO, false }, { 100, VALUE_CHUNK, ZERO, false }, { VALUE_CHUNK * 2, VALUE_CHUNK, ZERO, false },
+	{ LEAF - 5, 10, ZERO, false }, { LEAF + 5 * VALUE_CHUNK + 3, 500, ZERO, true }, { LEAF + 10, 4 * VALUE_CHUNK, ZERO, false },
+	{ 1, LEAF - 2, ZERO, false }, { LEAF, 4, RESERVE, false }, { LEAF - 4 * VALUE_CHUNK, 5 * VALUE_CHUNK, RESERVE, false }, { LEAF * 2, 5000, RESERVE, true },
+	{ LEAF * 2 + 30, 10, WRITE, false }, { LEAF * 2 + 10, 90000, ZERO, false }, { 0, LEAF, ZERO, false },
+	{ 7, LIMIT - 7, ZERO, true }, { 0, LIMIT, ZERO, false }, { 0, 0, WRITE, false }, { 0, LIMIT, ZERO, false },
+	{ 40000, 20, WRITE, false }, { 0, 0, WRITE, false },
 };
 
 enum { SCRIPT = sizeof script / sizeof script[0] };
+
+static int step(struct subject *s, int i)
+{
+	return change_by(s, script[i].kind, script[i].off, script[i].len, script[i].keep);
+}
 
 static void test_script(bool shared)
 {
@@ -70,7 +99,7 @@ static void test_script(bool shared)
 		struct subject old = s;
 		struct value *reader = shared ? value_ref(s.v) : NULL;
 		memcpy(before, plain, s.size);
-		right &= change(&s, script[i].off, script[i].len) == 0 && holds(&s, plain);
+		right &= step(&s, i) == 0 && holds(&s, plain);
 		if (shared)
 			kept &= holds(&(struct subject){ reader, old.size, old.memory }, before);
 		value_unref(reader);
@@ -98,7 +127,7 @@ static void test_no_memory(bool shared)
 		for (uint64_t k = 1;; k++) {
 			uint64_t size = s.size;
 			malloc_fail_at(k);
-			int err = change(&s, script[i].off, script[i].len);
+			int err = step(&s, i);
 			if (!malloc_fail_end()) {
 				right &= err == 0;
 				break;
@@ -107,7 +136,7 @@ static void test_no_memory(bool shared)
 			right &= err == -ENOMEM && s.size == size && holds(&s, plain);
 		}
 		value_unref(reader);
-		right &= holds(&s, plain) && malloc_live() - base == s.memory;
+		right &= holds(&s, plain) && malloc_live() - base == s.memory && value_mapped_bytes() == s.memory - value_flat_memory(s.v, s.size);
 	}
 	ok(right && failures > 30, "every change happens whole or not at all: %d failures%s", failures, shared ? ", shared" : "");
 	drop(&s);
@@ -148,7 +177,11 @@ static void test_holes(void)
 	is((int64_t)s.memory, 0, "a hole costs nothing");
 	int n = value_iov(s.v, s.size, 5, 100000, iov, 4, &covered);
 	ok(n == 2 && covered == 100000, "a hole is read in %d pieces", n);
+	ok(value_seek(s.v, s.size, 5, true) == s.size && value_seek(s.v, s.size, 5, false) == 5, "and has no data");
 	change(&s, LEAF + 10, 1);
+	ok(value_seek(s.v, s.size, 5, true) == LEAF && value_seek(s.v, s.size, LEAF + 3, true) == LEAF + 3, "data is found");
+	ok(value_seek(s.v, s.size, LEAF, false) == LEAF + VALUE_CHUNK && value_seek(s.v, s.size, LEAF + VALUE_CHUNK, true) == s.size,
+	   "and what lies behind");
 	ok(s.memory < 2 * VALUE_CHUNK, "a byte in a hole costs a chunk: %" PRIu64, s.memory);
 	n = value_iov(s.v, s.size, LEAF - VALUE_CHUNK, VALUE_CHUNK * 2, iov, 4, &covered);
 	ok(n == 2 && covered == VALUE_CHUNK * 2, "a hole and a chunk are two pieces");
@@ -171,7 +204,7 @@ static void test_sharing(void)
 	change(&s, 5000001, 1);
 	is((int64_t)(malloc_live() - before), 0, "and only once");
 	value_unref(reader);
-	is((int64_t)malloc_live(), (int64_t)before - VALUE_CHUNK - 16 - 2064 - 32, "what the reader held goes with it");
+	is((int64_t)malloc_live(), (int64_t)(before - memory_of(sizeof(struct chunk)) - memory_of(sizeof(struct leaf)) - value_map_memory(2)), "what the reader held goes with it");
 	drop(&s);
 }
 
