@@ -217,10 +217,21 @@ int aof_adopt(struct aof *l, struct error *e)
 	return err;
 }
 
+/* A sync of it that still runs ends first, and nobody asks any more what came of it. */
+static void close_incr(struct aof *l)
+{
+	int err;
+
+	if (l->fd < 0)
+		return;
+	if (l->syncer)
+		syncer_wait(l->syncer, &err);
+	l->disk->close(l->disk->ctx, l->fd);
+}
+
 void aof_close(struct aof *l)
 {
-	if (l->fd >= 0)
-		l->disk->close(l->disk->ctx, l->fd);
+	close_incr(l);
 	if (l->dir_fd >= 0)
 		close(l->dir_fd);
 	l->fd = l->dir_fd = -1;
@@ -267,6 +278,14 @@ int aof_sync(struct aof *l)
 	return l->disk->fdatasync(l->disk->ctx, l->fd);
 }
 
+bool aof_sync_begin(struct aof *l)
+{
+	bool begun = l->syncer && syncer_begin(l->syncer, l->fd);
+
+	l->syncs += begun;
+	return begun;
+}
+
 /* ---- switch and publish ---- */
 
 int aof_switch(struct aof *l, bool do_publish)
@@ -300,8 +319,7 @@ int aof_switch(struct aof *l, bool do_publish)
 		l->disk->unlink(l->disk->ctx, l->dir_fd, name.data);
 		goto out;
 	}
-	if (l->fd >= 0)
-		l->disk->close(l->disk->ctx, l->fd);
+	close_incr(l);
 	l->fd = fd;
 	l->older_size += l->size;
 	l->size = 0;

@@ -1,6 +1,6 @@
 /* aof.h -- the files of the append-only log: manifest, base, incr; opened, written, switched, published.
  *
- * One thread at a time (recovery, then the log thread).  Every step that changes the set of files is durable before the next:
+ * One thread at a time (recovery, then the log thread), but for a sync that aof_sync_begin() has begun.  Every step that changes the set of files is durable before the next:
  *
  *      open       directory made, stale temp files gone, history unlinked, last incr opened at the end of what counts
  *      append     whole batches only; after a failed write the file is cut back to the last whole batch
@@ -14,12 +14,14 @@
 
 #include "persist/disk.h"
 #include "persist/manifest.h"
+#include "persist/syncer.h"
 
 #include <stdbool.h>
 
 struct aof {
 	const struct disk *disk;    /* borrowed */
 	const char *filename;       /* appendfilename, borrowed */
+	struct syncer *syncer;      /* borrowed; NULL: syncs are made by the caller's thread */
 	const char *base_suffix;    /* static: decoration, a reader goes by the content */
 	int dir_fd;                 /* of appenddirname; -1 when closed */
 	struct manifest manifest;   /* as published */
@@ -48,6 +50,9 @@ void aof_abandon(struct aof *l);
 /* Appends whole batches.  0; -ENOSPC, -EIO ...: nothing of it counts. */
 int aof_append(struct aof *l, const void *data, size_t len);
 int aof_sync(struct aof *l);
+/* Begins a sync of what was appended so far, beside whatever is appended from here on.  False: the caller has to aof_sync().  One whose file is
+ * closed before its result was taken has none. */
+bool aof_sync_begin(struct aof *l);
 /* Makes the next incr the one that is written; what the old one has was synced before.  PUBLISH false: the old one can't be synced any
  * more, the manifest waits for aof_publish_base().  After an error the old incr is still written, but with `unsure` the new one. */
 int aof_switch(struct aof *l, bool publish);

@@ -186,25 +186,60 @@ static void look_at_places(struct persist *p, int64_t now)
 
 /* ---- the log file ---- */
 
-static void sync_log(struct persist *p)
+/* The sync that begin_sync() spoke of has ended, ERR. */
+static void sync_ended(struct persist *p, int err)
 {
-	uint64_t upto = journal_consumed(p->journal);
-	int64_t begun = monotonic(p);
-
-	atomic_store(&p->syncing, true);
-	int err = aof_sync(&p->log);
 	atomic_store(&p->syncing, false);
-	p->last_sync_ns = monotonic(p);
 	if (err) {
 		sync_failed(p, err);
 		return;
 	}
-	atomic_store(&p->durable, upto);
-	if (p->last_sync_ns - begun > SECOND_NS) {
+	if (p->sync_upto > atomic_load(&p->durable))
+		atomic_store(&p->durable, p->sync_upto);
+	if (monotonic(p) - p->last_sync_ns > SECOND_NS) {
 		pthread_mutex_lock(&p->lock);
 		p->info.aof_delayed_fsync++;
 		pthread_mutex_unlock(&p->lock);
 	}
+}
+
+static void begin_sync(struct persist *p)
+{
+	atomic_store(&p->syncing, true);
+	p->sync_upto = journal_consumed(p->journal);
+	p->last_sync_ns = monotonic(p);
+}
+
+/* What came of a sync beside; WAIT: also of one that still runs. */
+static void take_sync(struct persist *p, bool wait)
+{
+	int err;
+
+	if (!atomic_load(&p->syncing))
+		return;
+	if (wait ? syncer_wait(&p->syncer, &err) : syncer_poll(&p->syncer, &err))
+		sync_ended(p, err);
+	else if (!syncer_is_busy(&p->syncer))
+		atomic_store(&p->syncing, false);     /* its file was given up (aof_sync_begin()) */
+}
+
+static void sync_log(struct persist *p)
+{
+	take_sync(p, true);
+	if (log_is_lost(p))
+		return;
+	begin_sync(p);
+	sync_ended(p, aof_sync(&p->log));
+}
+
+/* The sync of each second, unless the last one still runs: whoever writes meanwhile need not wait for it. */
+static void sync_log_beside(struct persist *p)
+{
+	if (atomic_load(&p->syncing))
+		return;
+	begin_sync(p);
+	if (!aof_sync_begin(&p->log))
+		sync_ended(p, aof_sync(&p->log));
 }
 
 /* The place where the next incr begins is reached. */
@@ -286,7 +321,8 @@ static void journal_step(struct persist *p, int64_t now, int64_t *next)
 	struct wanted waited = what_is_waited_for(p);
 	uint64_t pending = journal_published(p->journal) - journal_consumed(p->journal);
 	uint64_t unsynced = journal_published(p->journal) - atomic_load(&p->durable);
-	bool sync = policy == FSYNC_ALWAYS || (waited.durable && !starting) || (policy == FSYNC_EVERYSEC && now - p->last_sync_ns >= SECOND_NS);
+	bool sync_now = policy == FSYNC_ALWAYS || (waited.durable && !starting && !atomic_load(&p->syncing));
+	bool sync = sync_now || (policy == FSYNC_EVERYSEC && now - p->last_sync_ns >= SECOND_NS);
 	if (pending && !p->write_due_ns)
 		p->write_due_ns = now + WRITE_DELAY_NS;
 	bool write = sync || waited.any || p->switch_at || p->log_health == LOG_WRITE_FAILED || now >= p->write_due_ns;
@@ -296,8 +332,10 @@ static void journal_step(struct persist *p, int64_t now, int64_t *next)
 		at_most(next, p->write_due_ns);
 	if (p->switch_at && !pending)
 		engine_write_journal(p);
-	if (p->log_health == LOG_OK && unsynced && sync)
+	if (p->log_health == LOG_OK && unsynced && sync_now)
 		sync_log(p);
+	else if (p->log_health == LOG_OK && unsynced && sync)
+		sync_log_beside(p);
 	else if (unsynced && policy == FSYNC_EVERYSEC)
 		at_most(next, p->last_sync_ns + SECOND_NS);
 	if (p->log_health != LOG_OK)
@@ -306,6 +344,7 @@ static void journal_step(struct persist *p, int64_t now, int64_t *next)
 
 int engine_drain(struct persist *p)
 {
+	take_sync(p, true);
 	if (!log_is_lost(p))
 		engine_write_journal(p);
 	if (p->log_health == LOG_OK)
@@ -350,6 +389,7 @@ int64_t engine_step(struct persist *p)
 	uint64_t dirty = atomic_load(&p->dirty);
 
 	engine_take_config(p);
+	take_sync(p, false);
 	if (!p->config.appendonly && atomic_load(&p->mode) != LOG_OFF)
 		switch_off(p);
 	if (atomic_load(&p->mode) != LOG_OFF)

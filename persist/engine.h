@@ -96,9 +96,11 @@ struct persist {
 	int write_errno;                      /* Q: why, in LOG_WRITE_FAILED: EIO or ENOSPC */
 	bool save_failed;                     /* Q: the last snapshot did */
 	bool save_cancelled;                  /* L: the last snapshot was; rules wait as after a failure */
-	_Atomic bool syncing;                 /* a */
+	struct syncer syncer;                 /* its own lock */
+	_Atomic bool syncing;                 /* a a sync runs, or ran beside and its result is still to be taken; written by L */
+	uint64_t sync_upto;                   /* L position that it covers */
 	int64_t retry_ns;                     /* L monotonic: next try in a failed state */
-	int64_t last_sync_ns;                 /* L monotonic */
+	int64_t last_sync_ns;                 /* L monotonic: when the last one began */
 	int64_t last_look_ns;                 /* L monotonic: at the places of the files */
 	int64_t write_due_ns;                 /* L monotonic: what waits in the journal since then; 0: nothing */
 	uint64_t switch_at;                   /* L position where the next incr begins; 0: none */

@@ -323,6 +323,11 @@ static void count_without_log(struct persist *p, const struct recovery *r)
 	p->encoder.timestamps = p->config.aof_timestamp_enabled;
 }
 
+static void on_synced(void *ctx)
+{
+	engine_kick(ctx);
+}
+
 static void init(struct persist *p, const struct persist_config *config, struct keyspace *ks, const struct persist_port *port)
 {
 	pthread_condattr_t attr;
@@ -341,7 +346,9 @@ static void init(struct persist *p, const struct persist_config *config, struct 
 	pthread_cond_init(&p->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	expirer_init(&p->expirer, ks, &p->port, p->disk, engine_is_behind, p);
+	syncer_init(&p->syncer, p->disk, on_synced, p);
 	aof_init(&p->log, p->disk, config->appendfilename);
+	p->log.syncer = &p->syncer;
 	if (!config->aof_use_rdb_preamble)
 		p->log.base_suffix = ".base.aof";
 	p->info.rdb_last_bgsave_ok = p->info.aof_last_bgrewrite_ok = p->info.aof_last_write_ok = true;

@@ -79,6 +79,9 @@ void engine_observe(struct persist *p)
 
 int persist_start(struct persist *p, struct error *e)
 {
+	int syncer_err = syncer_start(&p->syncer);
+	if (syncer_err)
+		engine_log(p, PERSIST_WARNING, "the thread that syncs the log can't be started: %s; the one that writes it does", strerror(-syncer_err));
 	p->has_thread = true;
 	int err = -pthread_create(&p->thread, NULL, engine_thread, p);
 	if (err) {
@@ -100,6 +103,7 @@ static void stop_threads(struct persist *p)
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->thread, NULL);
 	p->has_thread = false;
+	syncer_stop(&p->syncer);
 }
 
 static int finish_log(struct persist *p)
@@ -229,6 +233,7 @@ void persist_close(struct persist *p)
 	stop_threads(p);
 	journal_close(p->journal, false);
 	aof_close(&p->log);
+	syncer_fini(&p->syncer);
 	encode_fini(&p->encoder);
 	bytes_fini(&p->report);
 	if (p->dir_fd >= 0)

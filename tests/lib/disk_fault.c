@@ -400,6 +400,8 @@ static int fault_fdatasync(void *ctx, int fd)
 
 	if (sync_us)
 		usleep((useconds_t)sync_us);
+	while (atomic_load(&f->sync_held))
+		usleep(1000);
 	enter(f);
 	int err = fate_of(f, DISK_FDATASYNC, f->fd[fd]->name);
 	if (err && !atomic_load(&f->stopped))

@@ -46,6 +46,7 @@ struct disk_fault {
 	uint64_t random;             /* F */
 	_Atomic int64_t now_ns, monotonic_ns;  /* a */
 	_Atomic int64_t sync_us;     /* a: how long a sync takes */
+	_Atomic bool sync_held;      /* a: none ends before this is false again */
 	_Atomic uint64_t written_out;  /* a: bytes */
 	_Atomic uint64_t calls;      /* a: that change something, so far */
 	uint64_t stop_at;            /* C; 0: never */

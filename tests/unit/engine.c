@@ -308,6 +308,66 @@ static void test_overflow(void)
 	end();
 }
 
+/* Waits for the sync of the second to run, and keeps it from ending. */
+static void hold_sync(void)
+{
+	atomic_store(&fault.sync_held, true);
+	is(rig_mknod(&rig, "first"), 0, "new");
+	while (!rig_info(&rig).aof_pending_bio_fsync)
+		usleep(1000);
+}
+
+static void test_writes_beside_sync(void)
+{
+	static char big[JOURNAL_BIG];
+
+	begin("everysec, a sync that takes long");
+	rig.config.appendfsync = FSYNC_EVERYSEC;
+	open_rig();
+	hold_sync();
+	memset(big, 'b', sizeof big);
+	is(rig_mknod(&rig, "big"), 0, "new");
+	for (int i = 0; i < 4; i++)
+		is(rig_write(&rig, "big", (uint64_t)i * sizeof big, big, sizeof big), 0, "more than the journal holds is written meanwhile");
+	struct persist_info info = rig_info(&rig);
+	ok(info.aof_pending_bio_fsync && info.seq_durable < info.seq_written, "the sync still runs, and covers none of it");
+	atomic_store(&fault.sync_held, false);
+	is(rig_fsync(&rig, "big"), 0, "fsync waits for a sync of its own");
+	ok(rig_info(&rig).seq_durable >= info.seq_written, "which covers it");
+	same_after_restart();
+	end();
+}
+
+static void test_sync_beside_fails(void)
+{
+	begin("everysec, a sync fails while others write");
+	rig.config.appendfsync = FSYNC_EVERYSEC;
+	open_rig();
+	hold_sync();
+	is(rig_put(&rig, "a", "one"), 0, "a change meanwhile");
+	fail(DISK_FDATASYNC, -EIO, ".incr.aof", 1);
+	atomic_store(&fault.sync_held, false);
+	while (!rig_said(&rig, renewed))
+		usleep(1000);
+	is(rig_put(&rig, "b", "two"), 0, "a change behind it");
+	same_after_restart();
+	end();
+}
+
+static void test_stop_during_sync(void)
+{
+	begin("everysec, a stop while the log is synced");
+	rig.config.appendfsync = FSYNC_EVERYSEC;
+	open_rig();
+	atomic_store(&fault.sync_us, 100000);
+	is(rig_put(&rig, "a", "one"), 0, "a change");
+	while (!rig_info(&rig).aof_pending_bio_fsync)
+		usleep(1000);
+	is(rig_put(&rig, "b", "two"), 0, "a change meanwhile");
+	same_after_restart();
+	end();
+}
+
 static void test_without_log(void)
 {
 	begin("appendonly no");
@@ -579,6 +639,9 @@ int main(void)
 	test_without_ring("");
 	test_without_ring("/nowhere/at/all");
 	test_overflow();
+	test_writes_beside_sync();
+	test_sync_beside_fails();
+	test_stop_during_sync();
 	test_without_log();
 	test_group_commit();
 	test_two_daemons();
