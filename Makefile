@@ -143,7 +143,7 @@ mount: deps
 umount:
 	@$(B)/kvfs-ctl -m $(MOUNTPOINT) umount
 
-# Relative to DESTDIR.  mount(8) looks for mount.kvfs in /sbin and nowhere else; who may not write there has `mount -t fuse.kvfs`.
+# Relative to DESTDIR.  mount(8) looks for helpers in /sbin and nowhere else; who may not write there has `mount -t fuse.kvfs` by mount.fuse3.
 HELPER_DIR ?= /sbin
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 ZSH_DIR ?= $(PREFIX)/share/zsh/site-functions
@@ -172,10 +172,11 @@ install: all
 	$(call put,644,contrib/completions/_kvfs,$(ZSH_DIR)/_kvfs)
 	$(call put,644,contrib/completions/kvfs.fish,$(FISH_DIR)/kvfs.fish)
 	ln -sfn kvfs.fish $(DESTDIR)$(FISH_DIR)/kvfs-ctl.fish
-	@install -d $(DESTDIR)$(HELPER_DIR) && ln -sfn $(PREFIX)/bin/kvfs $(DESTDIR)$(HELPER_DIR)/mount.kvfs || \
+	@install -d $(DESTDIR)$(HELPER_DIR) && ln -sfn $(PREFIX)/bin/kvfs $(DESTDIR)$(HELPER_DIR)/mount.kvfs && \
+	ln -sfn $(PREFIX)/bin/kvfs $(DESTDIR)$(HELPER_DIR)/mount.fuse.kvfs || \
 	echo 'kvfs: $(DESTDIR)$(HELPER_DIR)/mount.kvfs could not be made (as root?): mount -t fuse.kvfs does without it, mount -t kvfs not'
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/bin/,kvfs kvfs-ctl) $(HELPER_DIR)/mount.kvfs $(UNIT_DIR)/kvfs@.service \
+	rm -f $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/bin/,kvfs kvfs-ctl) $(addprefix $(HELPER_DIR)/,mount.kvfs mount.fuse.kvfs) $(UNIT_DIR)/kvfs@.service \
 	$(addprefix $(MAN_DIR)/,man1/kvfs-ctl.1 man5/kvfs.ini.5 man8/kvfs.8 man8/mount.kvfs.8) \
 	$(BASH_DIR)/kvfs $(BASH_DIR)/kvfs-ctl $(ZSH_DIR)/_kvfs $(FISH_DIR)/kvfs.fish $(FISH_DIR)/kvfs-ctl.fish)
 	rm -rf $(DESTDIR)$(DOC_DIR)

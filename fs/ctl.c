@@ -114,9 +114,7 @@ static int connect_to_mount(const struct ctl_mount *mount, void *ctx)
 
 	if (mount->view)
 		return ctl_complain(CTL_NO_SERVER, "%s: is a read-only view, which has no control socket", mount->mountpoint);
-	if (ctl_connect_dir(c, mount->dir, &e) < 0)
-		return ctl_complain(CTL_NO_SERVER, "%s: %s", mount->mountpoint, e.text);
-	return CTL_DONE;
+	return ctl_connect_mount(c, mount, &e) < 0 ? ctl_complain(CTL_NO_SERVER, "%s", e.text) : CTL_DONE;
 }
 
 static int connect_to_server(const struct ctl_options *o, struct ctl_client *c)

@@ -62,6 +62,17 @@ int ctl_connect_dir(struct ctl_client *c, const char *dir, struct error *e)
 	return connect_with(c, dir, SOCKET_NAME, e);
 }
 
+int ctl_connect_mount(struct ctl_client *c, const struct ctl_mount *mount, struct error *e)
+{
+	int err = ctl_connect_dir(c, mount->dir, e);
+
+	/* The socket of a daemon that was killed stays, and so does its mount. */
+	if (err == -ECONNREFUSED)
+		return error_set(e, err, "%s: the daemon has gone and left its mount: mount it again (kvfs %s %s), which clears it", mount->mountpoint,
+		                 mount->dir, mount->mountpoint);
+	return err < 0 ? error_prepend(e, err, "%s", mount->mountpoint) : 0;
+}
+
 int ctl_connect(struct ctl_client *c, const char *path, struct error *e)
 {
 	char *for_dir = strdup(path), *for_name = strdup(path);

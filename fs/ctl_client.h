@@ -2,6 +2,7 @@
 #ifndef KVFS_FS_CTL_CLIENT_H
 #define KVFS_FS_CTL_CLIENT_H
 
+#include "fs/ctl_mounts.h"
 #include "persist/bytes.h"
 #include "persist/error.h"
 #include "persist/resp.h"
@@ -18,6 +19,8 @@ struct ctl_client {
 int ctl_connect(struct ctl_client *c, const char *path, struct error *e);
 /* Likewise to kvfs.sock in the data directory DIR. */
 int ctl_connect_dir(struct ctl_client *c, const char *dir, struct error *e);
+/* Likewise of the keyspace that is mounted there; E begins with the mount point. */
+int ctl_connect_mount(struct ctl_client *c, const struct ctl_mount *mount, struct error *e);
 void ctl_disconnect(struct ctl_client *c);
 
 /* A descriptor that becomes readable when the daemon behind the connection has ended; owned by the caller.  -errno: there is no telling

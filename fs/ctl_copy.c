@@ -106,8 +106,8 @@ static int source_of_mount(struct ctl_source *s, const struct ctl_mount *mount)
 
 	if (mount->view)
 		return ctl_complain(CTL_NO_SERVER, "%s: is a read-only view: name what it shows, --from %s", mount->mountpoint, mount->dir);
-	if (ctl_connect_dir(&s->client, mount->dir, &e) < 0)
-		return ctl_complain(CTL_NO_SERVER, "%s: %s", mount->mountpoint, e.text);
+	if (ctl_connect_mount(&s->client, mount, &e) < 0)
+		return ctl_complain(CTL_NO_SERVER, "%s", e.text);
 	s->path = mount->dir;
 	s->mountpoint = mount->mountpoint;
 	return ask_config(s);

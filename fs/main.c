@@ -2,6 +2,7 @@
 #include "fs/config.h"
 #include "fs/config_rewrite.h"
 #include "fs/daemon.h"
+#include "fs/mount.h"
 #include "fs/service.h"
 #include "fs/version.h"
 #include "fs/when.h"
@@ -272,6 +273,11 @@ static int run(struct config *config, const struct arguments *a)
 	};
 	int err;
 
+	/* The source of a mount is its data directory: with an ini file in fstab mount -a can't tell that it is done. */
+	if (a->helper && !a->view && mount_is_there(a->mountpoint, config->dir)) {
+		fprintf(stderr, "kvfs: %s is mounted on %s already\n", config->dir, a->mountpoint);
+		return EXIT_SUCCESS;
+	}
 	if (!a->foreground) {
 		err = daemon_fork(&daemon);
 		if (err < 0) {

@@ -130,6 +130,25 @@ static bool is_dead(const char *path)
 	return statfs(path, &st) < 0 && errno == ENOTCONN;
 }
 
+struct pair { const char *point, *dir; };
+
+static int pair_each(void *ctx, const struct mountinfo *m)
+{
+	const struct pair *p = ctx;
+
+	return strcmp(m->type, MOUNT_TYPE) == 0 && strcmp(m->source, p->dir) == 0 && strcmp(m->point, p->point) == 0;
+}
+
+bool mount_is_there(const char *path, const char *dir)
+{
+	char *point = is_dead(path) ? NULL : realpath(path, NULL), *source = realpath(dir, NULL);
+	bool there = point && source && mountinfo_each(pair_each, &(struct pair){ point, source }) > 0;
+
+	free(source);
+	free(point);
+	return there;
+}
+
 int mount_place(const char *path, const char *dir, struct log *log, char **ret, struct error *e)
 {
 	struct stat st;

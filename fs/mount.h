@@ -35,6 +35,8 @@ struct mount_options {
 /* PATH is where the user wants it, DIR the data directory (absolute, resolved), which must not lie below.  *RET is owned by the caller.  A
  * negative errno with E set. */
 int mount_place(const char *path, const char *dir, struct log *log, char **ret, struct error *e);
+/* Whether the keyspace of DIR is mounted at PATH, and answers.  False when that can't be found out. */
+bool mount_is_there(const char *path, const char *dir);
 /* Takes POINT, also after an error; borrows ENV until mount_close(). */
 int mount_open(struct mount *m, char *point, const struct mount_options *o, struct ops_env *env, struct error *e);
 /* SERVED: somebody reads requests, so pages that processes have changed through mmap(2) can be written back first.  Does nothing when it

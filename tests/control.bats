@@ -263,6 +263,10 @@ _bgsave_over() {
 	wait_until 10 _gone "$pid"
 	run ctl ping
 	[ "$status" -eq 3 ]
+	[ "$output" = "kvfs-ctl: $mnt: the daemon has gone and left its mount: mount it again (kvfs $data $mnt), which clears it" ]
+	run ctl backup "$work/copy"
+	[ "$status" -eq 3 ]
+	[[ $output == "kvfs-ctl: $mnt: the daemon has gone"* ]]
 	ctl umount
 	not_mounted "$mnt"
 }

@@ -16,13 +16,14 @@ in_make() {
 
 @test "make uninstall leaves nothing of what make install made, DESTDIR and PREFIX hold for everything" {
 	in_make install DESTDIR="$work/root" PREFIX=/usr
-	[ "$(cd "$work/root" && find . -type f -o -type l | LC_ALL=C sort | xargs)" = "./sbin/mount.kvfs ./usr/bin/kvfs ./usr/bin/kvfs-ctl \
+	[ "$(cd "$work/root" && find . -type f -o -type l | LC_ALL=C sort | xargs)" = "./sbin/mount.fuse.kvfs ./sbin/mount.kvfs ./usr/bin/kvfs ./usr/bin/kvfs-ctl \
 ./usr/lib/systemd/system/kvfs@.service ./usr/share/bash-completion/completions/kvfs ./usr/share/bash-completion/completions/kvfs-ctl \
 ./usr/share/doc/kvfs/LICENSE ./usr/share/doc/kvfs/NEWS.md ./usr/share/doc/kvfs/README.md ./usr/share/doc/kvfs/kvfs.ini \
 ./usr/share/fish/vendor_completions.d/kvfs-ctl.fish ./usr/share/fish/vendor_completions.d/kvfs.fish \
 ./usr/share/man/man1/kvfs-ctl.1 ./usr/share/man/man5/kvfs.ini.5 ./usr/share/man/man8/kvfs.8 ./usr/share/man/man8/mount.kvfs.8 \
 ./usr/share/zsh/site-functions/_kvfs" ]
 	[ "$(readlink "$work/root/sbin/mount.kvfs")" = /usr/bin/kvfs ]
+	[ "$(readlink "$work/root/sbin/mount.fuse.kvfs")" = /usr/bin/kvfs ]
 	run grep -rE "$work|/usr/local" "$work/root/usr/lib" "$work/root/usr/share/man"
 	[ "$status" -eq 1 ]
 	in_make uninstall DESTDIR="$work/root" PREFIX=/usr

@@ -9,8 +9,10 @@ setup_file() {
 	[ -n "${KVFS_TEST_NAMESPACE:-}" ] || return 0
 	mkdir "$BATS_FILE_TMPDIR/sbin"
 	# mount(8) looks for its helpers nowhere else, and mount.fuse3 for kvfs in the standard PATH.
-	ln -s "$(realpath "$KVFS_BIN/kvfs")" "$BATS_FILE_TMPDIR/sbin/mount.kvfs"
-	ln -s "$(realpath "$KVFS_BIN/kvfs")" "$BATS_FILE_TMPDIR/sbin/kvfs"
+	local name
+	for name in mount.kvfs mount.fuse.kvfs kvfs; do
+		ln -s "$(realpath "$KVFS_BIN/kvfs")" "$BATS_FILE_TMPDIR/sbin/$name"
+	done
 	mount -t overlay overlay -o "lowerdir=$BATS_FILE_TMPDIR/sbin:$sbin" "$sbin"
 }
 teardown_file() {
@@ -68,14 +70,17 @@ has_options() {
 	[ "$(cd "$mnt" && echo *)" = "k-fuse.kvfs k-kvfs" ]
 }
 
-@test "of the kernel's options those hold that kvfs(8) says: mount.fuse3 asks for dev and suid unless told otherwise" {
-	line "$data" kvfs "defaults,logfile=$log"
-	mounts "$mnt"
-	has_options nosuid nodev
-	unmounts
-	: >"$work/fstab"
-	line "$data" fuse.kvfs "defaults,logfile=$log"
-	mounts "$mnt"
+@test "nosuid and nodev hold by both types; mount.fuse3, where it is called in our helper's place, asks for dev and suid" {
+	local type
+	for type in kvfs fuse.kvfs; do
+		: >"$work/fstab"
+		line "$data" $type "defaults,logfile=$log"
+		mounts "$mnt"
+		has_options nosuid nodev
+		unmounts
+	done
+	mount.fuse3 "kvfs#$data" "$mnt" -o "logfile=$log" 3>&- 4>&-
+	note_daemons
 	run has_options nosuid
 	[ "$status" -eq 1 ]
 	unmounts
@@ -117,6 +122,25 @@ has_options() {
 	"$KVFS_BIN/kvfs-ctl" -m "$work/mnt2" umount
 	not_mounted "$work/mnt2"
 	is_mounted "$mnt"
+}
+
+@test "what is mounted there already is no error: mount -a can't tell, for the line names an ini file and the mount its data directory" {
+	line "$work/kv.ini" fuse.kvfs defaults
+	mounts -a
+	echo value >"$mnt/k"
+	run mounts -a
+	[ "$status" -eq 0 ]
+	[ "$output" = "kvfs: $data is mounted on $mnt already" ]
+	run mounts -t kvfs "$work/kv.ini" "$mnt"
+	[ "$status" -eq 0 ]
+	[ "$(findmnt -n -o SOURCE --mountpoint "$mnt" | wc -l)" -eq 1 ]
+	[ "$(cat "$mnt/k")" = value ]
+	# Another place, or another keyspace, is.
+	mkdir "$work/mnt2" "$work/data2"
+	run mounts -t kvfs "$work/kv.ini" "$work/mnt2"
+	[ "$status" -eq 32 ]
+	run mounts -t kvfs "$work/data2" "$mnt"
+	[ "$status" -eq 32 ]
 }
 
 @test "SOURCE and mount point may be relative, by both types" {
