@@ -67,9 +67,11 @@ int ctl_connect_mount(struct ctl_client *c, const struct ctl_mount *mount, struc
 	int err = ctl_connect_dir(c, mount->dir, e);
 
 	/* The socket of a daemon that was killed stays, and so does its mount. */
-	if (err == -ECONNREFUSED)
+	if (err == -ECONNREFUSED) {
+		*e = (struct error){ { 0 } };
 		return error_set(e, err, "%s: the daemon has gone and left its mount: mount it again (kvfs %s %s), which clears it", mount->mountpoint,
 		                 mount->dir, mount->mountpoint);
+	}
 	return err < 0 ? error_prepend(e, err, "%s", mount->mountpoint) : 0;
 }
 
