@@ -1,4 +1,4 @@
-/* crc.c -- CRC64 by folding with carry-less products, CRC32C by the CPU's instruction; both by eight tables where the CPU has neither.
+/* crc.c -- by folding with carry-less products, CRC32C of less than that pays for by the CPU's instruction; by eight tables where the CPU has neither.
  *
  * Tables: t[0][b] is the CRC of byte b; t[k][b] that of byte b followed by k zero bytes.  Eight bytes are then eight lookups that do
  * not wait for each other.
@@ -6,7 +6,8 @@
  * Folding (V. Gopal et al., "Fast CRC computation for generic polynomials using PCLMULQDQ"): the register holds 16 bytes of message as
  * a polynomial H * x^64 + L.  Moving it n bits up modulo P is H * (x^(n+64) mod P) + L * (x^n mod P), two products of 64 bits.  In
  * reflected order a carry-less product comes out multiplied by x, so each constant is made for one power less.  What is left in the
- * register at the end has the same CRC as the message, and goes through the tables as 16 plain bytes.                               */
+ * register at the end has the same CRC as the message, and goes through the tables as 16 plain bytes.  Nothing of this depends on the
+ * degree of P: a constant modulo one of degree 32 just has its upper 32 coefficients zero, which reflected are the lower bits.       */
 #include "persist/crc.h"
 
 #include "persist/le.h"
@@ -26,14 +27,17 @@ enum {
 	CRC_LANE = 16,                   /* bytes of a folding register */
 	CRC_LANES = 4,                   /* registers folded side by side */
 	CRC_BLOCK = CRC_LANE * CRC_LANES,
+	CRC32C_FOLD_MIN = 256,           /* bytes; below, the instruction is as fast */
 };
 
 /* Written once, under crc_once; constant afterwards. */
 static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
 static uint64_t crc64_table[8][256];
 static uint32_t crc32c_table[8][256];
-static uint64_t crc64_fold_lane[2];   /* x^(128+64), x^128, each less one power */
-static uint64_t crc64_fold_block[2];  /* x^(512+64), x^512, likewise */
+static struct fold {
+	uint64_t lane[2];                /* x^(128+64), x^128 mod P, each less one power */
+	uint64_t block[2];               /* x^(512+64), x^512, likewise */
+} crc64_fold, crc32c_fold;
 static bool crc_has_clmul, crc_has_sse42;
 
 /* x^n mod P, reflected. */
@@ -44,6 +48,24 @@ static uint64_t crc64_power(unsigned n)
 	while (n-- > 0)
 		r = (r >> 1) ^ (r & 1 ? CRC64_POLY : 0);
 	return r;
+}
+
+/* Likewise, in the upper half of 64 bits. */
+static uint64_t crc32c_power(unsigned n)
+{
+	uint32_t r = UINT32_C(1) << 31;
+
+	while (n-- > 0)
+		r = (r >> 1) ^ (r & 1 ? CRC32C_POLY : 0);
+	return (uint64_t)r << 32;
+}
+
+static void fold_init(struct fold *f, uint64_t (*power)(unsigned n))
+{
+	f->lane[0] = power(8 * CRC_LANE + 64 - 1);
+	f->lane[1] = power(8 * CRC_LANE - 1);
+	f->block[0] = power(8 * CRC_BLOCK + 64 - 1);
+	f->block[1] = power(8 * CRC_BLOCK - 1);
 }
 
 static void crc_init(void)
@@ -70,10 +92,8 @@ static void crc_init(void)
 			crc32c_table[k][b] = crc32c_table[0][c32 & 0xff] ^ (c32 >> 8);
 		}
 	}
-	crc64_fold_lane[0] = crc64_power(8 * CRC_LANE + 64 - 1);
-	crc64_fold_lane[1] = crc64_power(8 * CRC_LANE - 1);
-	crc64_fold_block[0] = crc64_power(8 * CRC_BLOCK + 64 - 1);
-	crc64_fold_block[1] = crc64_power(8 * CRC_BLOCK - 1);
+	fold_init(&crc64_fold, crc64_power);
+	fold_init(&crc32c_fold, crc32c_power);
 #ifdef CRC_X86
 	__builtin_cpu_init();
 	crc_has_clmul = __builtin_cpu_supports("pclmul");
@@ -111,39 +131,41 @@ static uint32_t crc32c_by_table(uint32_t crc, const unsigned char *p, size_t len
 #ifdef CRC_X86
 #define CLMUL __attribute__((target("pclmul,sse2")))
 
-static inline CLMUL __m128i crc64_load(const unsigned char *p)
+static inline CLMUL __m128i fold_load(const unsigned char *p)
 {
 	return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
 /* REG moved up by the distance that K stands for, plus NEXT. */
-static inline CLMUL __m128i crc64_fold(__m128i reg, __m128i k, __m128i next)
+static inline CLMUL __m128i fold_step(__m128i reg, __m128i k, __m128i next)
 {
 	return _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(reg, k, 0x00), _mm_clmulepi64_si128(reg, k, 0x11)));
 }
 
-/* LEN is at least CRC_BLOCK. */
-static CLMUL uint64_t crc64_by_clmul(uint64_t crc, const unsigned char *p, size_t len)
+/* Folds the *LEN bytes at *P, at least CRC_BLOCK, with CRC of what came before, down to the 16 bytes at REST; what is left behind them, less than
+ * 16, stays at *P. */
+static CLMUL void fold(const struct fold *f, uint64_t crc, const unsigned char **p, size_t *len, unsigned char *rest)
 {
-	const __m128i lane = crc64_load((const unsigned char *)crc64_fold_lane);
-	const __m128i block = crc64_load((const unsigned char *)crc64_fold_block);
-	unsigned char rest[CRC_LANE];
+	const __m128i lane = fold_load((const unsigned char *)f->lane);
+	const __m128i block = fold_load((const unsigned char *)f->block);
+	const unsigned char *at = *p;
 	__m128i reg[CRC_LANES];
-	size_t i;
+	size_t left = *len, i;
 
 	for (i = 0; i < CRC_LANES; i++)
-		reg[i] = crc64_load(p + i * CRC_LANE);
+		reg[i] = fold_load(at + i * CRC_LANE);
 	reg[0] = _mm_xor_si128(reg[0], _mm_set_epi64x(0, (long long)crc));
-	for (p += CRC_BLOCK, len -= CRC_BLOCK; len >= CRC_BLOCK; p += CRC_BLOCK, len -= CRC_BLOCK) {
+	for (at += CRC_BLOCK, left -= CRC_BLOCK; left >= CRC_BLOCK; at += CRC_BLOCK, left -= CRC_BLOCK) {
 		for (i = 0; i < CRC_LANES; i++)
-			reg[i] = crc64_fold(reg[i], block, crc64_load(p + i * CRC_LANE));
+			reg[i] = fold_step(reg[i], block, fold_load(at + i * CRC_LANE));
 	}
 	for (i = 1; i < CRC_LANES; i++)
-		reg[0] = crc64_fold(reg[0], lane, reg[i]);
-	for (; len >= CRC_LANE; p += CRC_LANE, len -= CRC_LANE)
-		reg[0] = crc64_fold(reg[0], lane, crc64_load(p));
+		reg[0] = fold_step(reg[0], lane, reg[i]);
+	for (; left >= CRC_LANE; at += CRC_LANE, left -= CRC_LANE)
+		reg[0] = fold_step(reg[0], lane, fold_load(at));
 	_mm_storeu_si128((__m128i *)(void *)rest, reg[0]);
-	return crc64_by_table(crc64_by_table(0, rest, sizeof(rest)), p, len);
+	*p = at;
+	*len = left;
 }
 
 static __attribute__((target("sse4.2"))) uint32_t crc32c_by_instruction(uint32_t crc, const unsigned char *p, size_t len)
@@ -160,12 +182,17 @@ static __attribute__((target("sse4.2"))) uint32_t crc32c_by_instruction(uint32_t
 
 uint64_t crc64(uint64_t crc, const void *data, size_t len)
 {
+	const unsigned char *p = data;
+
 	pthread_once(&crc_once, crc_init);
 #ifdef CRC_X86
-	if (crc_has_clmul && len >= CRC_BLOCK)
-		return crc64_by_clmul(crc, data, len);
+	if (crc_has_clmul && len >= CRC_BLOCK) {
+		unsigned char rest[CRC_LANE];
+		fold(&crc64_fold, crc, &p, &len, rest);
+		crc = crc64_by_table(0, rest, sizeof(rest));
+	}
 #endif
-	return crc64_by_table(crc, data, len);
+	return crc64_by_table(crc, p, len);
 }
 
 uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)
@@ -176,12 +203,20 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t len)
 {
+	const unsigned char *p = data;
+
 	pthread_once(&crc_once, crc_init);
+	crc = ~crc;
 #ifdef CRC_X86
+	if (crc_has_clmul && len >= CRC32C_FOLD_MIN) {
+		unsigned char rest[CRC_LANE];
+		fold(&crc32c_fold, crc, &p, &len, rest);
+		crc = crc32c_by_table(0, rest, sizeof(rest));
+	}
 	if (crc_has_sse42)
-		return ~crc32c_by_instruction(~crc, data, len);
+		return ~crc32c_by_instruction(crc, p, len);
 #endif
-	return ~crc32c_by_table(~crc, data, len);
+	return ~crc32c_by_table(crc, p, len);
 }
 
 /* A wrong bit that N bits follow changes the checksum by x^n times the polynomial of a last wrong bit, which is P itself: DIFF is divided by

@@ -2,7 +2,7 @@
  *
  * CRC64 "Jones", reflected, polynomial ad93d23594c935a9, init 0, xorout 0: what ends an RDB file.  check("123456789") = e9c6d914c4b8d9ca.
  * CRC32C (Castagnoli, RFC 3720), reflected, init and xorout all ones: what ends a seal.  check("123456789") = e3069283.
- * Both continue: pass the previous result to go on, 0 to start.  CRC32C uses the CPU's instruction where it has one.                    */
+ * Both continue: pass the previous result to go on, 0 to start.  Some 10 GB/s with what x86 CPUs have for it, 1 to 2 without (crc.c).          */
 #ifndef KVFS_PERSIST_CRC_H
 #define KVFS_PERSIST_CRC_H
 
