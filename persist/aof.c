@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Bytes of a log that stay in the page cache: a start soon after finds them there. */
+enum { AOF_DROP = 16 << 20 };
+
 void aof_init(struct aof *l, const struct disk *d, const char *filename)
 {
 	*l = (struct aof){ .disk = d, .filename = filename, .base_suffix = ".base.rdb", .dir_fd = -1, .fd = -1 };
@@ -190,7 +193,7 @@ int aof_resume(struct aof *l, struct manifest *manifest, uint64_t incr_size, uin
 		err = l->fd = open_incr(l, last->name, 0);
 	if (err < 0)
 		return error_set(e, err, "%s can't be opened for writing: %s", last->name, strerror(-err));
-	l->size = incr_size;
+	l->size = l->cached = incr_size;
 	return 0;
 }
 
@@ -237,7 +240,7 @@ void aof_close(struct aof *l)
 	l->fd = l->dir_fd = -1;
 	manifest_fini(&l->manifest);
 	l->manifest = (struct manifest){ 0 };
-	l->size = l->older_size = l->base_size = l->rewrite_base_size = 0;
+	l->size = l->cached = l->older_size = l->base_size = l->rewrite_base_size = 0;
 	l->uncut = l->unsure = l->unpublished = false;
 }
 
@@ -280,8 +283,11 @@ int aof_sync(struct aof *l)
 
 bool aof_sync_begin(struct aof *l)
 {
-	bool begun = l->syncer && syncer_begin(l->syncer, l->fd);
+	bool drop = l->size - l->cached >= AOF_DROP;
+	bool begun = l->syncer && syncer_begin(l->syncer, l->fd, drop ? l->cached : 0, drop ? l->size : 0);
 
+	if (begun && drop)
+		l->cached = l->size;
 	l->syncs += begun;
 	return begun;
 }
@@ -322,7 +328,7 @@ int aof_switch(struct aof *l, bool do_publish)
 	close_incr(l);
 	l->fd = fd;
 	l->older_size += l->size;
-	l->size = 0;
+	l->size = l->cached = 0;
 	l->uncut = false;
 	l->unpublished = !do_publish;
 	manifest_fini(&l->manifest);

@@ -27,6 +27,7 @@ struct aof {
 	struct manifest manifest;   /* as published */
 	int fd;                     /* of the last incr; -1 */
 	uint64_t size;              /* bytes of it that are whole batches */
+	uint64_t cached;            /* from here on the page cache may have bytes of it */
 	uint64_t older_size;        /* bytes of the incrs before it */
 	uint64_t base_size;
 	uint64_t rewrite_base_size; /* what growth is measured from: all of it when the last rewrite ended, at first the base */

@@ -258,6 +258,8 @@ static void switch_log(struct persist *p)
 
 void engine_write_journal(struct persist *p)
 {
+	/* Whoever goes on meanwhile must not keep the log from being synced. */
+	const uint64_t upto = journal_published(p->journal);
 	const char *data;
 	size_t len;
 
@@ -267,7 +269,7 @@ void engine_write_journal(struct persist *p)
 			switch_log(p);
 		if (log_is_lost(p))
 			return;
-		len = journal_peek(p->journal, p->switch_at ? p->switch_at : UINT64_MAX, &data);
+		len = journal_peek(p->journal, p->switch_at && p->switch_at < upto ? p->switch_at : upto, &data);
 		if (!len)
 			break;
 		int err = aof_append(&p->log, data, len);
@@ -322,7 +324,9 @@ static void journal_step(struct persist *p, int64_t now, int64_t *next)
 	uint64_t pending = journal_published(p->journal) - journal_consumed(p->journal);
 	uint64_t unsynced = journal_published(p->journal) - atomic_load(&p->durable);
 	bool sync_now = policy == FSYNC_ALWAYS || (waited.durable && !starting && !atomic_load(&p->syncing));
-	bool sync = sync_now || (policy == FSYNC_EVERYSEC && now - p->last_sync_ns >= SECOND_NS);
+	/* A disk that has to take what a second brought all at once takes long for it. */
+	bool much = journal_published(p->journal) - p->sync_upto >= SYNC_AHEAD;
+	bool sync = sync_now || (policy == FSYNC_EVERYSEC && (much || now - p->last_sync_ns >= SECOND_NS));
 	if (pending && !p->write_due_ns)
 		p->write_due_ns = now + WRITE_DELAY_NS;
 	bool write = sync || waited.any || p->switch_at || p->log_health == LOG_WRITE_FAILED || now >= p->write_due_ns;

@@ -116,6 +116,7 @@ enum {
 	SECOND_NS = 1000 * 1000 * 1000,
 	TICK_NS = 100 * 1000 * 1000,
 	EXPIRE_BEHIND_MAX = 1 << 20,          /* bytes of batches that nothing keeps yet */
+	SYNC_AHEAD = 32 << 20,                /* bytes that everysec syncs before the second is over */
 	WRITE_DELAY_NS = 50 * 1000 * 1000,    /* what the shared journal keeps may wait that long for the file */
 };
 

@@ -15,6 +15,13 @@ void syncer_fini(struct syncer *s)
 	pthread_mutex_destroy(&s->lock);
 }
 
+static int sync_and_drop(const struct disk *d, int fd, uint64_t drop_from, uint64_t drop_to)
+{
+	int err = d->fdatasync(d->ctx, fd);
+
+	return err || drop_from >= drop_to ? err : d->write_out(d->ctx, fd, drop_from, drop_to - drop_from);
+}
+
 static void *syncer_thread(void *arg)
 {
 	struct syncer *s = arg;
@@ -26,8 +33,9 @@ static void *syncer_thread(void *arg)
 		if (s->state != SYNCER_BUSY)
 			break;
 		int fd = s->fd;
+		uint64_t from = s->drop_from, to = s->drop_to;
 		pthread_mutex_unlock(&s->lock);
-		int err = s->disk->fdatasync(s->disk->ctx, fd);
+		int err = sync_and_drop(s->disk, fd, from, to);
 		pthread_mutex_lock(&s->lock);
 		s->err = err;
 		s->state = SYNCER_ENDED;
@@ -60,7 +68,7 @@ void syncer_stop(struct syncer *s)
 	s->has_thread = s->stop = false;
 }
 
-bool syncer_begin(struct syncer *s, int fd)
+bool syncer_begin(struct syncer *s, int fd, uint64_t drop_from, uint64_t drop_to)
 {
 	if (!s->has_thread)
 		return false;
@@ -68,6 +76,8 @@ bool syncer_begin(struct syncer *s, int fd)
 	bool begun = s->state == SYNCER_IDLE;
 	if (begun) {
 		s->fd = fd;
+		s->drop_from = drop_from;
+		s->drop_to = drop_to;
 		s->state = SYNCER_BUSY;
 		pthread_cond_broadcast(&s->cond);
 	}
