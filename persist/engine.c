@@ -318,12 +318,18 @@ static void journal_step(struct persist *p, int64_t now, int64_t *next)
 		at_most(next, p->retry_ns);
 		return;
 	}
+	bool syncing = atomic_load(&p->syncing);
+	p->sync_late = syncing && now - p->last_sync_ns >= SYNC_LATE_S * (int64_t)SECOND_NS;
+	if (p->sync_late)
+		return;
+	if (syncing)
+		at_most(next, p->last_sync_ns + SYNC_LATE_S * (int64_t)SECOND_NS);
 	/* One sync answers all who wait.  Who had an answer from the last one comes back too late for this: two groups take turns, and one's way
 	 * through the kernel hides behind the other's sync (measured: 8 writers that wait for each other are a third slower). */
 	struct wanted waited = what_is_waited_for(p);
 	uint64_t pending = journal_published(p->journal) - journal_consumed(p->journal);
 	uint64_t unsynced = journal_published(p->journal) - atomic_load(&p->durable);
-	bool sync_now = policy == FSYNC_ALWAYS || (waited.durable && !starting && !atomic_load(&p->syncing));
+	bool sync_now = policy == FSYNC_ALWAYS || (waited.durable && !starting && !syncing);
 	/* A disk that has to take what a second brought all at once takes long for it. */
 	bool much = journal_published(p->journal) - p->sync_upto >= SYNC_AHEAD;
 	bool sync = sync_now || (policy == FSYNC_EVERYSEC && (much || now - p->last_sync_ns >= SECOND_NS));
@@ -394,6 +400,7 @@ int64_t engine_step(struct persist *p)
 
 	engine_take_config(p);
 	take_sync(p, false);
+	p->sync_late = false;
 	if (!p->config.appendonly && atomic_load(&p->mode) != LOG_OFF)
 		switch_off(p);
 	if (atomic_load(&p->mode) != LOG_OFF)
@@ -438,9 +445,9 @@ void *engine_thread(void *arg)
 			continue;
 		/* Say first what would wake us, then look once more: a change in between sees it or is seen. */
 		uint64_t wake_at = UINT64_MAX;
-		if (p->journal && journal_ring_size(p->journal))
+		if (p->journal && journal_ring_size(p->journal) && !p->sync_late)
 			wake_at = journal_consumed(p->journal) + journal_ring_size(p->journal) / 2;
-		bool idle = next - now > TICK_NS;
+		bool idle = next - now > TICK_NS && !p->sync_late;
 		atomic_store(&p->wake_at, wake_at);
 		atomic_store(&p->idle, idle);
 		if (!(idle && atomic_load(&p->dirty) != p->seen_dirty) && !(p->journal && journal_published(p->journal) >= wake_at))

@@ -99,6 +99,7 @@ struct persist {
 	struct syncer syncer;                 /* its own lock */
 	_Atomic bool syncing;                 /* a a sync runs, or ran beside and its result is still to be taken; written by L */
 	uint64_t sync_upto;                   /* L position that it covers */
+	bool sync_late;                       /* L it takes long, nothing is written until it has ended */
 	int64_t retry_ns;                     /* L monotonic: next try in a failed state */
 	int64_t last_sync_ns;                 /* L monotonic: when the last one began */
 	int64_t last_look_ns;                 /* L monotonic: at the places of the files */
@@ -116,6 +117,8 @@ enum {
 	SECOND_NS = 1000 * 1000 * 1000,
 	TICK_NS = 100 * 1000 * 1000,
 	EXPIRE_BEHIND_MAX = 1 << 20,          /* bytes of batches that nothing keeps yet */
+	SYNC_LATE_S = 2,                      /* a sync beside that takes longer keeps the log from being written, as in Redis: no more gets into it
+	                                       * that a power cut would take */
 	SYNC_AHEAD = 32 << 20,                /* bytes that everysec syncs before the second is over */
 	WRITE_DELAY_NS = 50 * 1000 * 1000,    /* what the shared journal keeps may wait that long for the file */
 };

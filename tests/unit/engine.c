@@ -338,6 +338,46 @@ static void test_writes_beside_sync(void)
 	end();
 }
 
+static void *put_big(void *arg)
+{
+	static char big[JOURNAL_BIG];
+	struct rig mine = rig;
+	int err = 0;
+
+	(void)arg;
+	for (int i = 0; i < 3; i++)
+		err = err ? err : rig_write(&mine, "big", (uint64_t)i * sizeof big, big, sizeof big);
+	return err ? &rig : NULL;
+}
+
+static void test_sync_beside_is_late(void)
+{
+	struct persist_info info;
+	pthread_t thread;
+	void *wrong;
+
+	begin("everysec, a disk that hangs");
+	rig.config.appendfsync = FSYNC_EVERYSEC;
+	open_rig();
+	is(rig_mknod(&rig, "big"), 0, "new");
+	hold_sync();
+	usleep(2200 * 1000);
+	uint64_t parked = rig_info(&rig).replies_parked;
+	if (pthread_create(&thread, NULL, put_big, NULL) != 0)
+		abort();
+	do {
+		usleep(1000);
+		info = rig_info(&rig);
+	} while (info.replies_parked == parked);
+	ok(info.aof_pending_bio_fsync && info.seq_written < info.seq_published, "after two seconds what the journal does not hold waits for the disk");
+	atomic_store(&fault.sync_held, false);
+	pthread_join(thread, &wrong);
+	ok(!wrong, "and goes on with it");
+	ok(rig_info(&rig).aof_delayed_fsync > 0, "INFO counts it");
+	same_after_restart();
+	end();
+}
+
 static void test_sync_beside_fails(void)
 {
 	begin("everysec, a sync fails while others write");
@@ -640,6 +680,7 @@ int main(void)
 	test_without_ring("/nowhere/at/all");
 	test_overflow();
 	test_writes_beside_sync();
+	test_sync_beside_is_late();
 	test_sync_beside_fails();
 	test_stop_during_sync();
 	test_without_log();
