@@ -409,9 +409,9 @@ int64_t engine_step(struct persist *p)
 	bool job = p->job.kind;
 	if (atomic_load(&p->mode) != LOG_OFF)
 		journal_step(p, now, &next);
+	engine_publish_counters(p);     /* who has an answer sees what it took */
 	if (p->journal)
 		complete_waiters(p);
-	engine_publish_counters(p);
 	/* What the journal's turn did to the job is for the next round: to end it, or to begin what waited for its end. */
 	if (jobs_can_end(p) || (job && !p->job.kind))
 		at_most(&next, now);

@@ -164,3 +164,7 @@ complete_it() {
 	fi
 	[ -n "$any" ] || skip "neither zsh nor fish is here"
 }
+
+@test "the package has the program's version" {
+	[ "$(sed -n '1s/^kvfs (\(.*\)-[^-]*).*/\1/p' "$top/contrib/debian/changelog")" = "$("$KVFS_BIN/kvfs" --version | sed -n '1s/^kvfs \([^ ]*\).*/\1/p')" ]
+}

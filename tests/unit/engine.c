@@ -1,80 +1,25 @@
 /* The engine's failure table, each row entered and left: what is refused, what is answered, and that a restart finds everything.
  * With a disk that fails on demand; the keyspace after a restart is compared with the one before it. */
 #include "persist/persist.h"
-#include "tests/lib/engine_rig.h"
-#include "tests/lib/tap.h"
-#include "tests/lib/tree_state.h"
+#include "tests/lib/engine_case.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FOR_EVER = INT_MAX, JOURNAL_BIG = 3 << 20, CLIENTS = 8, CLIENT_PUTS = 20 };
+enum { JOURNAL_BIG = 3 << 20, CLIENTS = 8, CLIENT_PUTS = 20 };
 
 static const char renewed[] = "a new log are on disk: changes are accepted";
-
-static struct disk_fault fault;
-static struct rig rig;
-
-static void begin(const char *what)
-{
-	diag("%s", what);
-	disk_fault_init(&fault, 1);
-	rig_init(&rig, &fault);
-	rig.config.appendfsync = FSYNC_ALWAYS;
-}
-
-static void open_rig(void)
-{
-	int err = rig_open(&rig);
-
-	if (!ok(err == 0, "opens"))
-		diag("%s", rig.error.text);
-	if (err)
-		exit(1);
-}
-
-static void end(void)
-{
-	rig_fini(&rig);
-	disk_fault_fini(&fault);
-}
-
-/* Stops, starts again, and everything is as it was. */
-static void same_after_restart(void)
-{
-	struct tree_state before = { 0 }, after = { 0 };
-	char why[256] = "";
-
-	tree_state_take(rig.ks, &before);
-	is(rig_close(&rig, FINAL_SAVE_NEVER), 0, "stops");
-	const char *litter = rig_litter(&rig);
-	if (!ok(!litter, "leaves no litter"))
-		diag("%s", litter);
-	open_rig();
-	tree_state_take(rig.ks, &after);
-	if (!ok(tree_state_same(&after, &before, why, sizeof why), "a restart finds everything"))
-		diag("%s", why);
-	rig_close(&rig, FINAL_SAVE_NEVER);
-	tree_state_fini(&before);
-	tree_state_fini(&after);
-}
-
-static void fail(enum disk_call call, int err, const char *name, uint64_t count)
-{
-	disk_fault_rule(&fault, call, (struct disk_rule){ .err = err, .name = name, .count = count });
-}
 
 /* ---- the log can't be written ---- */
 
 static void test_write_fails(int err, size_t part, bool cut_fails)
 {
-	begin("a write to the log fails");
+	case_begin("a write to the log fails");
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	disk_fault_rule(&fault, DISK_WRITE, (struct disk_rule){ .err = err, .name = ".incr.aof", .count = FOR_EVER, .part = part });
@@ -92,12 +37,12 @@ static void test_write_fails(int err, size_t part, bool cut_fails)
 	is(rig_fsync(&rig, ""), 0, "fsync too");
 	ok(rig_info(&rig).aof_last_write_ok, "INFO says so");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_write_fails_until_the_end(void)
 {
-	begin("the log can't be written to the end");
+	case_begin("the log can't be written to the end");
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	disk_fault_rule(&fault, DISK_WRITE, (struct disk_rule){ .err = -ENOSPC, .name = ".incr.aof", .count = FOR_EVER, .part = 10 });
@@ -108,14 +53,14 @@ static void test_write_fails_until_the_end(void)
 	open_rig();
 	ok(rig_holds(&rig, "a", "one") && rig_holds(&rig, "b", ""), "the shared journal had it");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- the log can't be synced ---- */
 
 static void test_sync_fails(void)
 {
-	begin("a sync of the log fails once");
+	case_begin("a sync of the log fails once");
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	fail(DISK_FDATASYNC, -EIO, ".incr.aof", 1);
@@ -128,12 +73,12 @@ static void test_sync_fails(void)
 	free(base);
 	free(incr);
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_sync_fails_when_quiet(void)
 {
-	begin("the sync of a second fails, and then nothing happens");
+	case_begin("the sync of a second fails, and then nothing happens");
 	rig.config.appendfsync = FSYNC_EVERYSEC;
 	open_rig();
 	fail(DISK_FDATASYNC, -EIO, ".incr.aof", 1);
@@ -143,12 +88,12 @@ static void test_sync_fails_when_quiet(void)
 	ok(rig_said(&rig, renewed), "renewed without anybody asking");
 	is(rig_put(&rig, "b", "two"), 0, "a change is taken");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_renewal_fails(enum disk_call call, const char *name, int err)
 {
-	begin("the renewal fails, then succeeds");
+	case_begin("the renewal fails, then succeeds");
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	fail(DISK_FDATASYNC, -EIO, ".incr.aof", 1);
@@ -164,12 +109,12 @@ static void test_renewal_fails(enum disk_call call, const char *name, int err)
 	ok(rig_becomes(&rig, "ok"), "recovers");
 	is(rig_put(&rig, "c", "three"), 0, "a change is taken");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_sync_fails_at_the_end(void)
 {
-	begin("the log is renewed by the stop");
+	case_begin("the log is renewed by the stop");
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	fail(DISK_FDATASYNC, -EIO, NULL, FOR_EVER);
@@ -177,13 +122,13 @@ static void test_sync_fails_at_the_end(void)
 	ok(rig_becomes(&rig, "log sync failed"), "the state has a name");
 	disk_fault_mend(&fault);
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* The base was cut before the failure and knows nothing of what the log got since: it must not take its place. */
 static void test_sync_fails_during_rewrite(void)
 {
-	begin("a sync fails between the switch and the end of a rewrite");
+	case_begin("a sync fails between the switch and the end of a rewrite");
 	rig.config.rdb_key_save_delay_us = 20000;
 	open_rig();
 	for (int i = 0; i < 20; i++) {
@@ -199,12 +144,12 @@ static void test_sync_fails_during_rewrite(void)
 	rig_wait_jobs(&rig);
 	rig.config.rdb_key_save_delay_us = 0;
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_directory_sync_fails(uint64_t skip, const char *what)
 {
-	begin(what);
+	case_begin(what);
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	disk_fault_rule(&fault, DISK_FSYNC_DIR, (struct disk_rule){ .err = -EIO, .skip = skip, .count = 1 });
@@ -215,12 +160,12 @@ static void test_directory_sync_fails(uint64_t skip, const char *what)
 	is(rig_rewrite(&rig), 0, "the next rewrite succeeds");
 	is(rig_put(&rig, "c", "three"), 0, "a change is taken");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_switch_fails(enum disk_call call, const char *name)
 {
-	begin("the next log file can't be made");
+	case_begin("the next log file can't be made");
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
 	fail(call, -ENOSPC, name, 1);
@@ -228,7 +173,7 @@ static void test_switch_fails(enum disk_call call, const char *name)
 	is(rig_put(&rig, "b", "two"), 0, "the log goes on");
 	is(rig_rewrite(&rig), 0, "the next rewrite succeeds");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- a snapshot can't be written ---- */
@@ -237,7 +182,7 @@ static void test_save_fails(void)
 {
 	struct save_rules none = { 0 }, rules = { .count = 1, .rule = { { .seconds = 3600, .changes = 1000 } } };
 
-	begin("a snapshot fails");
+	case_begin("a snapshot fails");
 	rig.config.save = rules;
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "before");
@@ -257,12 +202,12 @@ static void test_save_fails(void)
 	ok(rig_info(&rig).rdb_changes_since_last_save == 0 && rig_info(&rig).rdb_last_bgsave_ok, "INFO knows");
 	is(rig_put(&rig, "c", "three"), 0, "a change is taken");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_no_stop_writes(void)
 {
-	begin("a snapshot fails, and nobody wants that to stop writes");
+	case_begin("a snapshot fails, and nobody wants that to stop writes");
 	rig.config.save = (struct save_rules){ .count = 1, .rule = { { .seconds = 3600, .changes = 1000 } } };
 	rig.config.stop_writes_on_bgsave_error = false;
 	open_rig();
@@ -270,14 +215,14 @@ static void test_no_stop_writes(void)
 	is(rig_save(&rig), -EACCES, "SAVE says why");
 	is(rig_put(&rig, "b", "two"), 0, "a change is taken");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- other ways to run ---- */
 
 static void test_without_ring(const char *journal_dir)
 {
-	begin("without a shared journal");
+	case_begin("without a shared journal");
 	rig.config.journal_dir = journal_dir;
 	rig.config.appendfsync = FSYNC_NO;
 	open_rig();
@@ -287,14 +232,14 @@ static void test_without_ring(const char *journal_dir)
 	is(rig_put(&rig, "d/a", "one"), 0, "another");
 	is(rig_fsync(&rig, "d/a"), 0, "fsync");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_overflow(void)
 {
 	static char big[JOURNAL_BIG];
 
-	begin("more than the shared journal holds");
+	case_begin("more than the shared journal holds");
 	rig.config.appendfsync = FSYNC_EVERYSEC;
 	open_rig();
 	memset(big, 'b', sizeof big);
@@ -305,7 +250,7 @@ static void test_overflow(void)
 		is(rig_write(&rig, name, 5, "small", 5), 0, "a small change behind it");
 	}
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* Waits for the sync of the second to run, and keeps it from ending. */
@@ -321,7 +266,7 @@ static void test_writes_beside_sync(void)
 {
 	static char big[JOURNAL_BIG];
 
-	begin("everysec, a sync that takes long");
+	case_begin("everysec, a sync that takes long");
 	rig.config.appendfsync = FSYNC_EVERYSEC;
 	open_rig();
 	hold_sync();
@@ -335,7 +280,7 @@ static void test_writes_beside_sync(void)
 	is(rig_fsync(&rig, "big"), 0, "fsync waits for a sync of its own");
 	ok(rig_info(&rig).seq_durable >= info.seq_written, "which covers it");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void *put_big(void *arg)
@@ -356,7 +301,7 @@ static void test_sync_beside_is_late(void)
 	pthread_t thread;
 	void *wrong;
 
-	begin("everysec, a disk that hangs");
+	case_begin("everysec, a disk that hangs");
 	rig.config.appendfsync = FSYNC_EVERYSEC;
 	open_rig();
 	is(rig_mknod(&rig, "big"), 0, "new");
@@ -375,12 +320,12 @@ static void test_sync_beside_is_late(void)
 	ok(!wrong, "and goes on with it");
 	ok(rig_info(&rig).aof_delayed_fsync > 0, "INFO counts it");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_sync_beside_fails(void)
 {
-	begin("everysec, a sync fails while others write");
+	case_begin("everysec, a sync fails while others write");
 	rig.config.appendfsync = FSYNC_EVERYSEC;
 	open_rig();
 	hold_sync();
@@ -391,12 +336,12 @@ static void test_sync_beside_fails(void)
 		usleep(1000);
 	is(rig_put(&rig, "b", "two"), 0, "a change behind it");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_stop_during_sync(void)
 {
-	begin("everysec, a stop while the log is synced");
+	case_begin("everysec, a stop while the log is synced");
 	rig.config.appendfsync = FSYNC_EVERYSEC;
 	open_rig();
 	atomic_store(&fault.sync_us, 100000);
@@ -405,12 +350,12 @@ static void test_stop_during_sync(void)
 		usleep(1000);
 	is(rig_put(&rig, "b", "two"), 0, "a change meanwhile");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_without_log(void)
 {
-	begin("appendonly no");
+	case_begin("appendonly no");
 	rig.config.appendonly = false;
 	open_rig();
 	is(rig_put(&rig, "a", "one"), 0, "a change");
@@ -432,7 +377,7 @@ static void test_without_log(void)
 	open_rig();
 	ok(rig_holds(&rig, "a", "one") && rig_holds(&rig, "b", "two"), "a log begins with what the snapshot has");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void *put_many(void *arg)
@@ -456,7 +401,7 @@ static void test_group_commit(void)
 	pthread_t thread[CLIENTS];
 	void *wrong;
 
-	begin("always, many clients, a slow disk");
+	case_begin("always, many clients, a slow disk");
 	open_rig();
 	for (int i = 0; i < CLIENTS; i++) {
 		memcpy(dir[i], "d0", 3);
@@ -476,14 +421,14 @@ static void test_group_commit(void)
 	ok(syncs >= CLIENT_PUTS && syncs < CLIENT_PUTS * CLIENTS / 2, "one sync answers many: %" PRIu64 " for %d", syncs, CLIENT_PUTS * CLIENTS);
 	atomic_store(&fault.sync_us, 0);
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_two_daemons(void)
 {
 	struct rig other;
 
-	begin("two daemons, one directory");
+	case_begin("two daemons, one directory");
 	open_rig();
 	rig_init(&other, NULL);
 	other.config.dir = rig.data;
@@ -491,7 +436,7 @@ static void test_two_daemons(void)
 	ok(strstr(other.error.text, "another kvfs holds it") != NULL, "and told why");
 	rig_fini(&other);
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- saves and rewrites ---- */
@@ -509,7 +454,7 @@ static void test_stop_with_jobs(void)
 {
 	struct persist_waiter w = { .done = count_answer }, again = { .done = count_answer };
 
-	begin("a stop while a rewrite runs and a snapshot waits for it");
+	case_begin("a stop while a rewrite runs and a snapshot waits for it");
 	rig.config.rdb_key_save_delay_us = 300000;
 	open_rig();
 	for (int i = 0; i < 20; i++) {
@@ -527,12 +472,12 @@ static void test_stop_with_jobs(void)
 	same_after_restart();
 	is(answered, 1, "SAVE was answered once");
 	is(answer_err, -ECANCELED, "with an error");
-	end();
+	case_end();
 }
 
 static void test_save_rules(void)
 {
-	begin("save rules");
+	case_begin("save rules");
 	rig.config.save = (struct save_rules){ .count = 2, .rule = { { .seconds = 3600, .changes = 1 }, { .seconds = 0, .changes = 3 } } };
 	open_rig();
 	is(rig_mkdir(&rig, "a"), 0, "one change");
@@ -550,14 +495,14 @@ static void test_save_rules(void)
 	open_rig();
 	ok(rig_find(&rig, "d"), "that has it");
 	rig_close(&rig, FINAL_SAVE_NEVER);
-	end();
+	case_end();
 }
 
 static void test_rewrite_by_size(void)
 {
 	char value[2001];
 
-	begin("a log that has grown by 150 percent is rewritten");
+	case_begin("a log that has grown by 150 percent is rewritten");
 	rig.config.auto_aof_rewrite_percentage = 150;
 	rig.config.auto_aof_rewrite_min_size = 100;
 	rig.config.rdbcompression = false;
@@ -577,7 +522,7 @@ static void test_rewrite_by_size(void)
 	is((int64_t)rig_info(&rig).aof_rewrites, (int64_t)before + 1, "rewritten");
 	ok(rig_info(&rig).aof_current_size < 3000, "and small again");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- between two daemons and a Redis ---- */
@@ -606,7 +551,7 @@ static void test_leftover(bool redis_goes_on)
 {
 	static const char more[] = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$5\r\nredis\r\n$4\r\nhere\r\n";
 
-	begin(redis_goes_on ? "killed, then a Redis went on writing" : "killed");
+	case_begin(redis_goes_on ? "killed, then a Redis went on writing" : "killed");
 	killed_child();
 	if (redis_goes_on) {
 		char *incr = rig_log_file(&rig, ".incr.aof");
@@ -620,7 +565,7 @@ static void test_leftover(bool redis_goes_on)
 	ok(rig_holds(&rig, "redis", "here") == redis_goes_on, "and what the Redis wrote");
 	is(rig_put(&rig, "c", "three"), 0, "a change");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* What a failed sync left in the page cache alone can be read until the power goes: it must not be gone on from. */
@@ -628,7 +573,7 @@ static void test_killed_after_failed_sync(void)
 {
 	int status;
 
-	begin("a sync fails, and killed before the log is renewed");
+	case_begin("a sync fails, and killed before the log is renewed");
 	pid_t pid = fork();
 	if (pid == 0) {
 		rig.config.appendfsync = FSYNC_EVERYSEC;
@@ -650,7 +595,7 @@ static void test_killed_after_failed_sync(void)
 	free(base);
 	same_after_restart();
 	ok(!rig_log_file(&rig, ".3.base.rdb"), "once");
-	end();
+	case_end();
 }
 
 int main(void)

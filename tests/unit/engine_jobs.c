@@ -1,54 +1,22 @@
 /* Snapshots and rewrites: called off, left alone by the syncs, written out step by step, and tried again after failures as Redis does.
  * With a disk that fails on demand and whose clock stands still until it is set. */
 #include "persist/persist.h"
-#include "tests/lib/engine_rig.h"
-#include "tests/lib/tap.h"
+#include "tests/lib/engine_case.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FOR_EVER = INT_MAX, KEYS = 20, SAVE_DELAY_US = 300000, MIB = 1 << 20, VALUES = 300 };
+enum { KEYS = 20, SAVE_DELAY_US = 300000, MIB = 1 << 20, VALUES = 300 };
 
 static const int64_t second_ns = 1000000000;
 
-static struct disk_fault fault;
-static struct rig rig;
-
-static void begin(const char *what)
-{
-	diag("%s", what);
-	disk_fault_init(&fault, 1);
-	rig_init(&rig, &fault);
-	rig.config.appendfsync = FSYNC_ALWAYS;
-}
-
-static void open_rig(void)
-{
-	int err = rig_open(&rig);
-
-	if (!ok(err == 0, "opens"))
-		diag("%s", rig.error.text);
-	if (err)
-		exit(1);
-}
-
 static void end(void)
 {
-	is(rig_close(&rig, FINAL_SAVE_NEVER), 0, "stops");
-	const char *litter = rig_litter(&rig);
-	if (!ok(!litter, "leaves no litter"))
-		diag("%s", litter);
-	rig_fini(&rig);
-	disk_fault_fini(&fault);
-}
-
-static void fail(enum disk_call call, int err, const char *name, uint64_t count)
-{
-	disk_fault_rule(&fault, call, (struct disk_rule){ .err = err, .name = name, .count = count });
+	stop_without_litter();
+	case_end();
 }
 
 static void put_some(void)
@@ -87,7 +55,7 @@ static void test_cut(const char *what, bool rewrite)
 {
 	struct persist_waiter w = { .done = count_answer };
 
-	begin(what);
+	case_begin(what);
 	rig.config.rdb_key_save_delay_us = SAVE_DELAY_US;
 	open_rig();
 	put_some();
@@ -110,7 +78,7 @@ static void test_cut_fails(void)
 {
 	struct persist_waiter w = { .done = count_answer };
 
-	begin("a snapshot that can't begin");
+	case_begin("a snapshot that can't begin");
 	open_rig();
 	put_some();
 	fail(DISK_OPEN, -ENOSPC, ".rdb", 1);
@@ -128,7 +96,7 @@ static void test_cancel_running(void)
 {
 	struct persist_waiter w = { .done = count_answer };
 
-	begin("a snapshot that runs is cancelled");
+	case_begin("a snapshot that runs is cancelled");
 	rig.config.rdb_key_save_delay_us = SAVE_DELAY_US;
 	open_rig();
 	put_some();
@@ -158,7 +126,7 @@ static void test_cancel_running(void)
 
 static void test_cancel_keeps_failure(void)
 {
-	begin("a cancel does not mend a failure");
+	case_begin("a cancel does not mend a failure");
 	rig.config.rdb_key_save_delay_us = SAVE_DELAY_US;
 	rig.config.save = (struct save_rules){ .count = 1, .rule = { { .seconds = 3600, .changes = 1000 } } };
 	open_rig();
@@ -177,7 +145,7 @@ static void test_cancel_keeps_failure(void)
 
 static void test_cancel_scheduled(void)
 {
-	begin("a snapshot that waits is cancelled");
+	case_begin("a snapshot that waits is cancelled");
 	rig.config.rdb_key_save_delay_us = SAVE_DELAY_US;
 	open_rig();
 	put_some();
@@ -196,7 +164,7 @@ static void test_cancel_scheduled(void)
 
 static void test_no_appendfsync(bool without)
 {
-	begin(without ? "no-appendfsync-on-rewrite" : "syncs while a snapshot runs");
+	case_begin(without ? "no-appendfsync-on-rewrite" : "syncs while a snapshot runs");
 	rig.config.rdb_key_save_delay_us = SAVE_DELAY_US;
 	rig.config.no_appendfsync_on_rewrite = without;
 	open_rig();
@@ -233,7 +201,7 @@ static void put_random(const char *name, size_t size)
 
 static void test_incremental(void)
 {
-	begin("files are written out step by step");
+	case_begin("files are written out step by step");
 	rig.config.rdbcompression = false;
 	open_rig();
 	put_random("big", 9 * MIB);
@@ -276,7 +244,7 @@ static void test_memory(void)
 
 	memset(value, 'v', sizeof value - 1);
 	value[sizeof value - 1] = '\0';
-	begin("what a snapshot keeps of the past");
+	case_begin("what a snapshot keeps of the past");
 	rig.config.rdb_key_save_delay_us = SAVE_DELAY_US;
 	rig.config.appendfsync = FSYNC_NO;
 	open_rig();
@@ -320,7 +288,7 @@ static void set_clock(int64_t s)
 
 static void test_save_again(void)
 {
-	begin("a snapshot by rule is tried again after five seconds");
+	case_begin("a snapshot by rule is tried again after five seconds");
 	rig.config.save = (struct save_rules){ .count = 1, .rule = { { .seconds = 0, .changes = 3 } } };
 	rig.config.stop_writes_on_bgsave_error = false;
 	set_clock(0);
@@ -360,7 +328,7 @@ static void test_rewrite_again(void)
 	int64_t s = 0;
 	uint64_t n = 3;
 
-	begin("a rewrite by size is tried again at once twice, then after 1, 2, 4 .. 60 minutes");
+	case_begin("a rewrite by size is tried again at once twice, then after 1, 2, 4 .. 60 minutes");
 	rig.config.auto_aof_rewrite_min_size = 1;
 	set_clock(0);
 	open_rig();

@@ -1,13 +1,10 @@
 /* `appendonly` switched while the engine runs: what counts afterwards, what a failure or a death in between leaves, and that a snapshot
  * newer than the log is the one that counts.  With a disk that fails on demand; the keyspace after a restart is compared with the one before. */
 #include "persist/persist.h"
-#include "tests/lib/engine_rig.h"
-#include "tests/lib/tap.h"
-#include "tests/lib/tree_state.h"
+#include "tests/lib/engine_case.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,60 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FOR_EVER = INT_MAX, KEYS = 20, SAVE_DELAY_US = 50000, CLIENTS = 4, TIMES = 30 };
-
-static struct disk_fault fault;
-static struct rig rig;
+enum { KEYS = 20, SAVE_DELAY_US = 50000, CLIENTS = 4, TIMES = 30 };
 
 static void begin(const char *what, bool appendonly)
 {
-	diag("%s", what);
-	disk_fault_init(&fault, 1);
-	rig_init(&rig, &fault);
-	rig.config.appendfsync = FSYNC_ALWAYS;
+	case_begin(what);
 	rig.config.appendonly = appendonly;
-}
-
-static void open_rig(void)
-{
-	int err = rig_open(&rig);
-
-	if (!ok(err == 0, "opens"))
-		diag("%s", rig.error.text);
-	if (err)
-		exit(1);
-}
-
-static void end(void)
-{
-	rig_fini(&rig);
-	disk_fault_fini(&fault);
-}
-
-/* Stops, starts again from the log, and everything is as it was. */
-static void same_after_restart(void)
-{
-	struct tree_state before = { 0 }, after = { 0 };
-	char why[256] = "";
-
-	tree_state_take(rig.ks, &before);
-	is(rig_close(&rig, FINAL_SAVE_NEVER), 0, "stops");
-	const char *litter = rig_litter(&rig);
-	if (!ok(!litter, "leaves no litter"))
-		diag("%s", litter);
-	rig.config.appendonly = true;
-	open_rig();
-	tree_state_take(rig.ks, &after);
-	if (!ok(tree_state_same(&after, &before, why, sizeof why), "a restart finds everything"))
-		diag("%s", why);
-	rig_close(&rig, FINAL_SAVE_NEVER);
-	tree_state_fini(&before);
-	tree_state_fini(&after);
-}
-
-static void fail(enum disk_call call, int err, const char *name, uint64_t count)
-{
-	disk_fault_rule(&fault, call, (struct disk_rule){ .err = err, .name = name, .count = count });
 }
 
 static void put_some(const char *value)
@@ -109,7 +58,7 @@ static void test_on(bool ring)
 	is(rig_rewrite(&rig), 0, "a rewrite");
 	is(rig_put(&rig, "kb", "last"), 0, "a change");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_on_takes_a_while(void)
@@ -133,7 +82,7 @@ static void test_on_takes_a_while(void)
 	ok(rig_info(&rig).aof_rewrites == 1 && !rig_info(&rig).aof_rewrite_in_progress && !rig_info(&rig).aof_rewrite_scheduled, "by one rewrite");
 	is(rig_put(&rig, "after", "it"), 0, "a change");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_on_then_off_then_on(void)
@@ -154,7 +103,7 @@ static void test_on_then_off_then_on(void)
 	is(rig_switch(&rig, true), 0, "on");
 	is(rig_put(&rig, "after", "it"), 0, "a change");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_stop_while_starting(void)
@@ -170,7 +119,7 @@ static void test_stop_while_starting(void)
 	rig.config.rdb_key_save_delay_us = 0;
 	set_appendonly(true);
 	same_after_restart();
-	end();
+	case_end();
 }
 
 struct client {
@@ -228,7 +177,7 @@ static void test_while_others_write(bool ring)
 	}
 	enough = false;
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- on fails ---- */
@@ -263,7 +212,7 @@ static void test_on_fails(enum disk_call call, const char *name, int err, bool o
 	is(rig_put(&rig, "c", "three"), 0, "a change");
 	ok(!rig_find(&rig, "a"), "the old log was not read");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_on_fails_to_the_end(void)
@@ -280,7 +229,7 @@ static void test_on_fails_to_the_end(void)
 	open_rig();
 	ok(rig_holds(&rig, "a", "of the old log") && !rig_find(&rig, "b"), "the old log is what it was");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* What a daemon that died left in the shared journal belongs to the old log as long as that counts. */
@@ -314,7 +263,7 @@ static void test_leftover_of_the_old_log(bool begun)
 	is(rig_holds(&rig, "acknowledged", "yes"), !begun, "the old log has it, the new one has not");
 	is(rig_holds(&rig, "b", "two"), begun, "and the other way round");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- off ---- */
@@ -331,7 +280,7 @@ static void test_off(void)
 	ok(i.seq_durable == i.seq_published && i.seq_published, "everything is on disk");
 	is(persist_bgrewriteaof(rig.p, NULL), -EOPNOTSUPP, "no rewrite");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_off_ends_a_rewrite(void)
@@ -347,7 +296,7 @@ static void test_off_ends_a_rewrite(void)
 	is(rig_switch(&rig, false), 0, "off");
 	ok(!rig_info(&rig).aof_rewrite_in_progress && rig_info(&rig).aof_last_bgrewrite_ok, "no rewrite, and none that failed");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_off_heals(enum disk_call call)
@@ -365,7 +314,7 @@ static void test_off_heals(enum disk_call call)
 	set_appendonly(true);
 	ok(rig_logs(&rig, true), "on");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* ---- a snapshot newer than the log ---- */
@@ -396,7 +345,7 @@ static void test_newer_dump(void)
 	same_after_restart();
 	ok(rig_open(&rig) == 0 && !reported("newer"), "the log has it all now");
 	rig_close(&rig, FINAL_SAVE_NEVER);
-	end();
+	case_end();
 }
 
 static void test_older_dump(void)
@@ -410,7 +359,7 @@ static void test_older_dump(void)
 	is(rig_open(&rig), 0, "opens");
 	ok(!reported("dump.rdb"), "nobody speaks of the snapshot");
 	rig_close(&rig, FINAL_SAVE_NEVER);
-	end();
+	case_end();
 }
 
 static void test_damaged_newer_dump(void)
@@ -430,7 +379,7 @@ static void test_damaged_newer_dump(void)
 	ok(rig_holds(&rig, "a", "one") && !rig_find(&rig, "b"), "without it the log counts");
 	rig_close(&rig, FINAL_SAVE_NEVER);
 	free(path);
-	end();
+	case_end();
 }
 
 /* dump.rdb.* */
@@ -467,7 +416,7 @@ static void test_log_beside(void)
 	is(kept_dumps(), 1, "and it is kept");
 	same_after_restart();
 	is(kept_dumps(), 1, "once");
-	end();
+	case_end();
 }
 
 /* Without a log from the start, from a snapshot that has all of it: whoever starts with it again wants what came since. */
@@ -504,7 +453,7 @@ static void test_went_on_without(bool restart_between)
 	ok(rig_holds(&rig, "d", "with") && !rig_find(&rig, "e"), "then the log counts");
 	is(kept_dumps(), 1, "and the snapshot is kept");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 /* Nothing was changed without the log: it is what it was. */
@@ -523,7 +472,7 @@ static void test_looked_without(void)
 	open_rig();
 	ok(rig_holds(&rig, "b", "two") && !reported("dump.rdb") && kept_dumps() == 0, "the log counts, and nobody speaks of the snapshot");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 static void test_power_cut(void)
@@ -550,7 +499,7 @@ static void test_power_cut(void)
 	open_rig();
 	ok(rig_holds(&rig, "a", "one") && rig_holds(&rig, "b", "two") && rig_find(&rig, "d"), "what the snapshot has is there");
 	same_after_restart();
-	end();
+	case_end();
 }
 
 int main(void)

@@ -10,7 +10,8 @@ set ylabel "MB/s (log)"
 set key top left Left reverse
 set title "write (more is better)"
 plot out."/values.floor.dat" using 1:2 with linespoints ls 2 title "floor, kvfs's loop", out."/values.kvfs.dat" using 1:2 with linespoints ls 3 title "kvfs", \
-	out."/values.kvfs-nolog.dat" using 1:2 with linespoints ls 8 title "kvfs, no log", out."/values.tmpfs.dat" using 1:2 with linespoints ls 4 title "tmpfs"
+	out."/values.kvfs-nolog.dat" using 1:2 with linespoints ls 8 title "kvfs, no log", out."/values.tmpfs.dat" using 1:2 with linespoints ls 4 title "tmpfs", \
+	out."/values.disk.dat" using 1:2 with linespoints ls 5 title "disk"
 set title "read, cold"
 plot out."/values.floor.dat" using 1:3 with linespoints ls 2 title "floor, kvfs's loop", out."/values.kvfs.dat" using 1:3 with linespoints ls 3 title "kvfs"
 set title "read again"

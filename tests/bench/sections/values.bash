@@ -5,7 +5,7 @@ section_values() {
 	floor_up floor-loop -l
 	kvfs_up values "${kvfs_calm[@]}"
 	kvfs_up values-nolog "${kvfs_calm[@]}" appendonly=no
-	mkdir "$memory/values"
+	mkdir "$memory/values" "$work/values.disk"
 	head -c "$STREAM" /dev/urandom >"$memory/source"
 	values_sizes
 	values_stream
@@ -15,10 +15,10 @@ section_values() {
 	values_large
 	kvfs_down values
 	print_values
-	rm "$memory/source"
+	rm -r "$memory/source" "$work/values.disk"
 }
 
-values_places=(floor kvfs kvfs-nolog tmpfs)
+values_places=(floor kvfs kvfs-nolog tmpfs disk)
 # values_dir PLACE
 values_dir() {
 	case $1 in
@@ -26,6 +26,7 @@ values_dir() {
 	kvfs) echo "$work/values.mnt" ;;
 	kvfs-nolog) echo "$work/values-nolog.mnt" ;;
 	tmpfs) echo "$memory/values" ;;
+	disk) echo "$work/values.disk" ;;
 	esac
 }
 
@@ -128,14 +129,14 @@ print_values() {
 		for size in $SIZES; do
 			printf '| %s, %s |' "$what" "$(bytes "$size")"
 			for place in "${values_places[@]}"; do
-				[ "$place.$what" != tmpfs.cold ] || { printf ' - |'; continue; }
+				[[ $place.$what != @(tmpfs|disk).cold ]] || { printf ' - |'; continue; }
 				cell %.4g "$(mb_s "$place" "$size" "$what")"
 			done
 			echo "$(cell %.2f "$(ratio "$(mb_s kvfs "$size" "$what")" "$(mb_s floor "$size" "$what")")")"
 		done
 	done
 	echo
-	echo "floor: with kvfs's loop.  kvfs-nolog: appendonly no."
+	echo "floor: with kvfs's loop.  kvfs-nolog: appendonly no.  disk: $disk, without a sync."
 	draw values "throughput by the size of the value"
 	echo "MB/s of one value of $(bytes "$STREAM"), 1 MiB a call; dd goes through the page cache, fio past it (O_DIRECT)"
 	echo
@@ -144,7 +145,7 @@ print_values() {
 		what=${one%%:*} words=${one#*:}
 		printf '| %s |' "$words"
 		for place in "${values_places[@]}"; do
-			[ "$place.$what" != tmpfs.dd_cold ] || { printf ' - |'; continue; }
+			[[ $place.$what != @(tmpfs|disk).dd_cold ]] || { printf ' - |'; continue; }
 			cell %.0f "$(samples "stream.$what.$place")"
 		done
 		cell %.2f "$(ratio "$(samples "stream.$what.kvfs")" "$(samples "stream.$what.floor")")"
