@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 enum {
+	FEW_CPUS = 2,             /* up to so many a reader that works leaves no CPU for another but its clients' */
 	STREAK_CALLS = 4,         /* requests in a row found waiting, each from another process than the last, at which another reader is called */
+	SINGLE_AFTER = 64,        /* requests of one client in a row, after those of several, until it counts as the only one */
 	PROBE_EVERY = 8,          /* requests until it is looked again whether they queue up; */
 	PROBE_RARELY = 64,        /* twice as many each time that they do not, up to so many */
 	SPINS_IN_VAIN = 4,        /* in a row, after which nobody polls until requests come close together */
@@ -41,12 +43,14 @@ struct loop {
 	struct stats *stats;      /* C */
 	struct log *log;          /* C */
 	int fd;                   /* C  /dev/fuse, non-blocking; the session's */
+	bool few_cpus;            /* C  nobody is called because of a queue */
 	int stop_fd;              /* C  eventfd: readable means stop */
 	int ended_fd;             /* C  eventfd */
 	_Atomic int64_t spin_ns;  /* a */
 	struct qos qos;           /* L, but for qos_enable() */
 	int64_t calm_until_ns;    /* L  no polling before: the CPUs are busy */
 	int in_vain;              /* L  spins in a row that no request ended */
+	_Atomic int several;      /* a  requests until there is one client alone; 0: there is */
 	_Atomic bool led;         /* a  somebody waits at the device */
 	_Atomic bool stop;        /* a  only becomes true */
 	_Atomic int asleep;       /* a  readers in nap(), less those called; written under W */
@@ -140,6 +144,9 @@ static int spin(struct reader *r, int64_t spin_ns)
 	int n;
 
 	if (now < l->calm_until_ns || l->in_vain >= SPINS_IN_VAIN)
+		return -EAGAIN;
+	/* Several clients keep few CPUs awake by themselves, and want the one that polls. */
+	if (l->few_cpus && atomic_load_explicit(&l->several, memory_order_relaxed) > 0)
 		return -EAGAIN;
 	count(&l->stats->spins);
 	do {
@@ -239,7 +246,8 @@ static int probe(struct reader *r)
 		r->streak = 1;
 	} else if (++r->streak > STREAK_CALLS) {
 		r->streak = 1;
-		call_another(r->loop);
+		if (!r->loop->few_cpus)
+			call_another(r->loop);
 	}
 	return n;
 }
@@ -262,6 +270,18 @@ static int next_request(struct reader *r)
 	return n;
 }
 
+static void note_client(struct reader *r, uint32_t pid)
+{
+	_Atomic int *several = &r->loop->several;
+	int left = atomic_load_explicit(several, memory_order_relaxed);
+
+	if (pid != r->served)
+		atomic_store_explicit(several, SINGLE_AFTER, memory_order_relaxed);
+	else if (left > 0)
+		atomic_store_explicit(several, left - 1, memory_order_relaxed);
+	r->served = pid;
+}
+
 static void handle(struct reader *r, size_t size)
 {
 	struct fuse_in_header header = header_of(r, size);
@@ -269,7 +289,7 @@ static void handle(struct reader *r, size_t size)
 	stats_count(r->loop->stats, header.opcode);
 	latency_begin(header.opcode, r->taken_ns);
 	if (header.opcode != FUSE_FORGET && header.opcode != FUSE_BATCH_FORGET)
-		r->served = header.pid;
+		note_client(r, header.pid);
 	if (size >= LONG_REQUEST)
 		call_another(r->loop);
 	fuse_session_process_buf(r->loop->se, &r->buf);
@@ -291,6 +311,14 @@ static void *reader_main(void *arg)
 			handle(r, (size_t)n);
 	}
 	return NULL;
+}
+
+/* That this process may run on. */
+static int cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 static int set_nonblocking(int fd)
@@ -315,6 +343,7 @@ int loop_new(struct fuse_session *se, const struct loop_options *o, struct stats
 	l->fd = fuse_session_fd(se);
 	atomic_init(&l->spin_ns, o->spin_us * 1000);
 	l->count = o->threads;
+	l->few_cpus = cpus() <= FEW_CPUS;
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);
