@@ -122,7 +122,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		err = keyspace_get_xattrs(ops_env(req)->ks, ino, &x);
 	if (err == 0 && !xattrs_find(x, name, strlen(name), &a))
 		err = -ENODATA;
-	if (err < 0)
+	if (err)
 		reply_err(req, err);
 	else
 		reply_sized(req, a.value, a.len, size);

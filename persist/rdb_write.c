@@ -500,7 +500,7 @@ static int entry_key(struct rdb_writer *w, const struct snapshot_entry *e, struc
 	r = bytes_reserve(&w->key, e->key_len);
 	if (r == 0)
 		r = keyname_to_key(e->key, e->key_len, w->key.data, ret_len, &kind);
-	if (r < 0)
+	if (r)
 		return r;
 	*ret = w->key.data;
 	a->escaped = a->kind == AUX_VALUE ? kind == KEYNAME_BESIDE : *ret_len != e->key_len;

@@ -271,7 +271,7 @@ int replay_escape(struct replay *r, int which, const char **path, size_t *len)
 	if (*len == 0 || keyname_is_path(*path, *len))
 		return 0;
 	r->scratch.len = 0;
-	if (bytes_reserve(&r->scratch, 2 * KEYSPACE_KEY_MAX) < 0)
+	if (bytes_reserve(&r->scratch, (size_t)2 * KEYSPACE_KEY_MAX) < 0)
 		return -ENOMEM;
 	n = keyname_to_path(*path, *len, false, r->scratch.data + at, KEYSPACE_KEY_MAX);
 	if (n < 0)

@@ -3,6 +3,7 @@
 
 #include "persist/replay_verb.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static void enter(struct replay *r, size_t at)
 
 int replay_enter_other(struct replay *r, struct error *e)
 {
-	size_t at;
+	size_t at = 0;
 	int err = find(r, r->db, &at, e);
 
 	if (!err && !r->database[at].ks)
@@ -181,6 +182,7 @@ int replay_settle(struct replay *r, struct error *e)
 			had = &r->database[i];
 	if (mine == had)
 		return 0;
+	assert(had);
 	err = keyspace_exchange(r->ks, mine->ks);
 	if (err)
 		return err;

@@ -27,6 +27,7 @@ static size_t string_size(size_t len)
 
 static char *string_put(char *p, const char *data, size_t len)
 {
+	assert(data || len == 0);
 	p = varint_put(p, len);
 	if (len > 0)
 		memcpy(p, data, len);

@@ -25,13 +25,13 @@ static int grow(struct cut_paths *t)
 {
 	struct cut_paths old = *t;
 	uint32_t cap = t->cap ? t->cap * 2 : FIRST_CAP;
-	struct cut_path **entry = calloc(cap, sizeof *entry);
+	struct cut_path **entry = calloc(cap, sizeof(struct cut_path *));
 
 	if (!entry)
 		return -ENOMEM;
 	t->entry = entry;
 	t->cap = cap;
-	t->bytes += (cap - old.cap) * sizeof *entry;
+	t->bytes += (cap - old.cap) * sizeof(struct cut_path *);
 	for (uint32_t i = 0; i < old.cap; i++)
 		if (old.entry[i])
 			t->entry[place_of(t, old.entry[i]->slot)] = old.entry[i];

@@ -30,15 +30,19 @@ size_t tree_beside_name(const char *name, size_t len, char *out)
 	if (!keyname_is_escaped(name, len))
 		return keyname_of_part(name, len, true, out);
 	memcpy(out, name, len);
-	memcpy(out + len, "%=", 2);
-	return len + 2;
+	out[len++] = '%';
+	out[len++] = '=';
+	return len;
 }
 
 uint32_t tree_beside(struct keyspace *ks, uint32_t dir, const char *name, size_t len)
 {
 	char beside[KEYNAME_BESIDE_MAX];
 
-	return ks->escaped ? tree_find(ks, dir, beside, tree_beside_name(name, len, beside)) : 0;
+	if (!ks->escaped)
+		return 0;
+	len = tree_beside_name(name, len, beside);
+	return tree_find(ks, dir, beside, len);
 }
 
 static uint32_t find_value_at(struct keyspace *ks, const char *path, size_t len)

@@ -42,11 +42,11 @@ static int grow(struct extras *t, uint32_t need)
 
 	while (cap <= need)
 		cap *= 2;
-	struct extra_block **block = realloc(t->block, cap * sizeof *block);
+	struct extra_block **block = realloc(t->block, cap * sizeof(struct extra_block *));
 	if (!block)
 		return -1;
-	memset(block + t->cap, 0, (cap - t->cap) * sizeof *block);
-	t->bytes += memory_of(cap * sizeof *block) - (t->cap ? memory_of(t->cap * sizeof *block) : 0);
+	memset(block + t->cap, 0, (cap - t->cap) * sizeof(struct extra_block *));
+	t->bytes += memory_of(cap * sizeof(struct extra_block *)) - (t->cap ? memory_of(t->cap * sizeof(struct extra_block *)) : 0);
 	t->block = block;
 	t->cap = cap;
 	return 0;

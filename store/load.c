@@ -191,7 +191,7 @@ int loader_copy(struct loader *l, const char *from, size_t from_len, const char 
 {
 	struct value *v = NULL;
 	bool linked = false;
-	struct spot a, b;
+	struct spot a, b = { 0 };
 
 	keyspace_lock(l->ks);
 	int err = spot_find_file(l, from, from_len, false, &a);

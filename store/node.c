@@ -164,7 +164,7 @@ static int grow(struct node_table *t)
 	}
 	if (t->blocks == UINT32_MAX / NODE_BLOCK)
 		return -ENOSPC;
-	if (grow_array(t, (void **)&t->block, &t->block_cap, t->blocks, sizeof *t->block) < 0 ||
+	if (grow_array(t, (void **)&t->block, &t->block_cap, t->blocks, sizeof(struct node *)) < 0 ||
 	    grow_array(t, (void **)&t->about, &t->about_cap, t->blocks, sizeof *t->about) < 0)
 		return -ENOMEM;
 	t->about[t->blocks] = (struct node_block){ 0 };

@@ -1,6 +1,7 @@
 /* rename.c -- one node, or two, change their place.  See keyspace.h and tree.h. */
 #include "store/tree.h"
 
+#include <assert.h>
 #include <errno.h>
 
 struct place {
@@ -130,6 +131,7 @@ static void take_place(struct keyspace *ks, const struct place *from, const stru
 {
 	struct node *n = from->node, *gone = to->node;
 
+	assert(n && gone);
 	tree_leave_directory(ks, n, from->slot);
 	names_remove(&ks->names, &ks->nodes, to->slot);
 	directory_replace(to->dir->directory, gone->cookie, from->slot);

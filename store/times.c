@@ -58,10 +58,10 @@ static int new_number(struct times *t, uint32_t *ret)
 		t->first_gone++;
 	if (t->first_gone == t->cap) {
 		uint32_t cap = t->cap ? t->cap * 2 : 16;
-		struct times_block **block = realloc(t->block, cap * sizeof *block);
+		struct times_block **block = realloc(t->block, cap * sizeof(struct times_block *));
 		if (!block)
 			return -ENOMEM;
-		t->bytes += memory_of(cap * sizeof *block) - (t->cap ? memory_of(t->cap * sizeof *block) : 0);
+		t->bytes += memory_of(cap * sizeof(struct times_block *)) - (t->cap ? memory_of(t->cap * sizeof(struct times_block *)) : 0);
 		t->block = block;
 		t->cap = cap;
 	}
@@ -118,7 +118,7 @@ static void give_back(struct times *t, uint64_t number)
 		room_add(t, i);
 	b->free |= 1ull << number % RECORDS;
 	t->free++;
-	if (b->free != UINT64_MAX || t->free < 2 * RECORDS)
+	if (b->free != UINT64_MAX || t->free < 2ull * RECORDS)
 		return;
 	room_remove(t, i);
 	free(b);

@@ -139,8 +139,9 @@ static bool play(uint64_t seed, char *why, size_t cap)
 		disk_fault_mend(&f);
 	r.config.appendonly = true;
 	persist_set(r.p, &r.config);
-	if (mended)
-		persist_bgrewriteaof(r.p, NULL);     /* or a log that could not be begun waits for minutes */
+	/* Or a log that could not be begun waits for minutes.  A rewrite that runs may have failed already. */
+	while (mended && persist_bgrewriteaof(r.p, NULL) == -EALREADY)
+		usleep(1000);
 	if (mended && strcmp(rig_info(&r).state, "save failed") == 0)
 		rig_save(&r);
 	right = !mended || rig_becomes(&r, "ok") || (strcmp(rig_info(&r).state, "save failed") == 0 && rig_save(&r) == 0);
