@@ -162,6 +162,7 @@ install: all
 	$(call put_text,man/kvfs.ini.5,$(MAN_DIR)/man5/kvfs.ini.5)
 	$(call put_text,man/kvfs.8,$(MAN_DIR)/man8/kvfs.8)
 	ln -sfn kvfs.8 $(DESTDIR)$(MAN_DIR)/man8/mount.kvfs.8
+	ln -sfn kvfs.8 $(DESTDIR)$(MAN_DIR)/man8/mount.fuse.kvfs.8
 	$(call put,644,kvfs.ini,$(DOC_DIR)/kvfs.ini)
 	$(call put,644,README.md,$(DOC_DIR)/README.md)
 	$(call put,644,NEWS.md,$(DOC_DIR)/NEWS.md)
@@ -177,7 +178,7 @@ install: all
 	echo 'kvfs: $(DESTDIR)$(HELPER_DIR)/mount.kvfs could not be made (as root?): mount -t fuse.kvfs does without it, mount -t kvfs not'
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(addprefix $(PREFIX)/bin/,kvfs kvfs-ctl) $(addprefix $(HELPER_DIR)/,mount.kvfs mount.fuse.kvfs) $(UNIT_DIR)/kvfs@.service \
-	$(addprefix $(MAN_DIR)/,man1/kvfs-ctl.1 man5/kvfs.ini.5 man8/kvfs.8 man8/mount.kvfs.8) \
+	$(addprefix $(MAN_DIR)/,man1/kvfs-ctl.1 man5/kvfs.ini.5 man8/kvfs.8 man8/mount.kvfs.8 man8/mount.fuse.kvfs.8) \
 	$(BASH_DIR)/kvfs $(BASH_DIR)/kvfs-ctl $(ZSH_DIR)/_kvfs $(FISH_DIR)/kvfs.fish $(FISH_DIR)/kvfs-ctl.fish)
 	rm -rf $(DESTDIR)$(DOC_DIR)
 	@for dir in $(BASH_DIR) $(ZSH_DIR) $(FISH_DIR) $(UNIT_DIR); do \
@@ -190,7 +191,7 @@ deb:
 	mkdir -p $(DEB_TREE)
 	cp -r fs store persist man contrib Makefile kvfs.ini README.md NEWS.md LICENSE $(DEB_TREE)
 	mv $(DEB_TREE)/contrib/debian $(DEB_TREE)/debian
-	cd $(DEB_TREE) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage --build=binary --no-sign >../log 2>&1 || { tail -n 40 ../log; exit 1; }
+	cd $(DEB_TREE) && env -u MAKEFLAGS -u MAKELEVEL -u B -u CC -u CFLAGS dpkg-buildpackage --build=binary --no-sign >../log 2>&1 || { tail -n 40 ../log; exit 1; }
 	mv $(B)/deb/kvfs_*.deb $(B)
 	@ls $(B)/kvfs_*.deb
 deb-test: deb

@@ -20,7 +20,7 @@ in_make() {
 ./usr/lib/systemd/system/kvfs@.service ./usr/share/bash-completion/completions/kvfs ./usr/share/bash-completion/completions/kvfs-ctl \
 ./usr/share/doc/kvfs/LICENSE ./usr/share/doc/kvfs/NEWS.md ./usr/share/doc/kvfs/README.md ./usr/share/doc/kvfs/kvfs.ini \
 ./usr/share/fish/vendor_completions.d/kvfs-ctl.fish ./usr/share/fish/vendor_completions.d/kvfs.fish \
-./usr/share/man/man1/kvfs-ctl.1 ./usr/share/man/man5/kvfs.ini.5 ./usr/share/man/man8/kvfs.8 ./usr/share/man/man8/mount.kvfs.8 \
+./usr/share/man/man1/kvfs-ctl.1 ./usr/share/man/man5/kvfs.ini.5 ./usr/share/man/man8/kvfs.8 ./usr/share/man/man8/mount.fuse.kvfs.8 ./usr/share/man/man8/mount.kvfs.8 \
 ./usr/share/zsh/site-functions/_kvfs" ]
 	[ "$(readlink "$work/root/sbin/mount.kvfs")" = /usr/bin/kvfs ]
 	[ "$(readlink "$work/root/sbin/mount.fuse.kvfs")" = /usr/bin/kvfs ]
