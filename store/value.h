@@ -80,7 +80,7 @@ struct value_edit {
 	uint64_t old_size;
 	uint64_t size;            /* after the change */
 	uint64_t off, len;        /* of a write, a reservation or zeros */
-	bool zero, copy;
+	bool write, zero, copy;
 	struct value *source;     /* of a copy, borrowed */
 	uint64_t source_size, from;
 	int64_t memory;           /* by how many bytes value_memory() grows: final after commit or abort, an upper bound before */

@@ -1,4 +1,5 @@
 /* value_edit.c -- changes of a value: see value.h, value_inside.h.  Copies from another value are in value_copy.c. */
+#include "store/copy.h"
 #include "store/value_build.h"
 #include "store/value_inside.h"
 
@@ -89,7 +90,8 @@ struct leaf *edit_own_leaf(struct value_edit *e, struct map *m, uint64_t i)
 	return l;
 }
 
-struct chunk *edit_own_chunk(struct value_edit *e, struct map *m, struct leaf *l, unsigned k)
+/* BLANK: a new one needs no zeros. */
+static struct chunk *own_chunk(struct value_edit *e, struct map *m, struct leaf *l, unsigned k, bool blank)
 {
 	struct chunk *old = l->chunk[k];
 	if (old && value_is_sole(&old->ref))
@@ -103,11 +105,25 @@ struct chunk *edit_own_chunk(struct value_edit *e, struct map *m, struct leaf *l
 		memcpy(c->bytes, old->bytes, VALUE_CHUNK);
 		chunk_unref(old);
 	} else {
-		memset(c->bytes, 0, VALUE_CHUNK);
+		if (!blank)
+			memset(c->bytes, 0, VALUE_CHUNK);
 		m->chunks++;
 	}
 	l->chunk[k] = c;
 	return c;
+}
+
+struct chunk *edit_own_chunk(struct value_edit *e, struct map *m, struct leaf *l, unsigned k)
+{
+	return own_chunk(e, m, l, k, false);
+}
+
+/* Whether chunk AT holds nothing yet, and will hold what is written and nothing else. */
+static bool is_written_whole(const struct value_edit *e, uint64_t at)
+{
+	uint64_t start = at * VALUE_CHUNK;
+
+	return e->write && start >= e->old_size && start >= e->off && start + VALUE_CHUNK <= e->off + e->len;
 }
 
 /* Whatever it got done when memory ran out shows nowhere. */
@@ -117,7 +133,7 @@ int edit_own_range(struct value_edit *e, uint64_t off, uint64_t len)
 
 	for (uint64_t at = off / VALUE_CHUNK; len && at <= (off + len - 1) / VALUE_CHUNK; at++) {
 		struct leaf *l = edit_own_leaf(e, m, at / VALUE_LEAF_CHUNKS);
-		if (!l || !edit_own_chunk(e, m, l, at % VALUE_LEAF_CHUNKS))
+		if (!l || !own_chunk(e, m, l, at % VALUE_LEAF_CHUNKS, is_written_whole(e, at)))
 			return -ENOMEM;
 	}
 	return 0;
@@ -190,6 +206,7 @@ int value_edit_write(struct value_edit *e, struct value *v, uint64_t old_size, u
 	int err;
 
 	edit_init(e, v, old_size, old_size > end ? old_size : end);
+	e->write = true;
 	e->off = off;
 	e->len = len;
 	if (len == 0 && end <= old_size)
@@ -398,7 +415,7 @@ static void map_drop_zeros(struct value_edit *e, struct map *m)
 		unsigned k = at % VALUE_LEAF_CHUNKS;
 		if (!l || !value_is_sole(&l->ref))
 			continue;
-		if (l->chunk[k] && memcmp(l->chunk[k]->bytes, value_zeros, VALUE_CHUNK) == 0)
+		if (l->chunk[k] && (is_written_whole(e, at) || memcmp(l->chunk[k]->bytes, value_zeros, VALUE_CHUNK) == 0))
 			edit_drop_chunk(e, m, l, k);
 		if ((k == VALUE_LEAF_CHUNKS - 1 || at == end - 1) && leaf_chunks(l) == 0)
 			edit_drop_leaf(e, m, at / VALUE_LEAF_CHUNKS);
@@ -431,12 +448,17 @@ static void map_cut(struct value_edit *e, struct map *m)
 
 static void map_write(struct map *m, uint64_t off, const char *from, size_t len)
 {
+	const bool large = len >= COPY_LARGE;
+
 	while (len) {
 		struct chunk *c = (struct chunk *)map_chunk(m, off);
 		assert(c);      /* value_edit_write() made it */
 		size_t in = off % VALUE_CHUNK;
 		size_t n = VALUE_CHUNK - in < len ? VALUE_CHUNK - in : len;
-		memcpy(c->bytes + in, from, n);
+		if (large)
+			copy_past_caches(c->bytes + in, from, n);
+		else
+			memcpy(c->bytes + in, from, n);
 		from += n, off += n, len -= n;
 	}
 }

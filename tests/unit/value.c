@@ -165,6 +165,19 @@ static void test_refused(void)
 	value_edit_abort(&e);
 	ok(holds(&s, plain) && e.memory == 0, "a refused cut changes nothing");
 	drop(&s);
+	change(&s, 0, 300000);      /* what its chunks hold is found in the next ones */
+	drop(&s);
+	change(&s, 0, 20000);
+	memory = s.memory;
+	value_edit_write(&e, s.v, s.size, 20000, 280000);
+	value_edit_abort(&e);
+	s.memory += (uint64_t)e.memory;
+	is((int64_t)s.memory, (int64_t)memory, "a refused write of many chunks behind the end leaves no memory");
+	change(&s, 300000, 0);
+	ok(holds(&s, plain), "and zeros for who grows the value");
+	change(&s, 40001, 200000);
+	ok(holds(&s, plain), "a large write at an odd place is the bytes that were given");
+	drop(&s);
 }
 
 static void test_holes(void)
