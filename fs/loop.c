@@ -23,7 +23,7 @@ enum {
 	PROBE_EVERY = 8,          /* requests until it is looked again whether they queue up; */
 	PROBE_RARELY = 64,        /* twice as many each time that they do not, up to so many */
 	SPINS_IN_VAIN = 4,        /* in a row, after which nobody polls until requests come close together */
-	LONG_REQUEST = 65536,     /* bytes; handling one that big is left by calling another reader first */
+	LONG_REQUEST = 65536,     /* bytes; before one that big is handled another reader is called, for the other clients */
 	LOST_NS = 250000,         /* a CPU offered away that comes back so late is wanted by others */
 	CALM_NS = 50000000,       /* and is not polled away for so long */
 };
@@ -290,7 +290,7 @@ static void handle(struct reader *r, size_t size)
 	latency_begin(header.opcode, r->taken_ns);
 	if (header.opcode != FUSE_FORGET && header.opcode != FUSE_BATCH_FORGET)
 		note_client(r, header.pid);
-	if (size >= LONG_REQUEST)
+	if (size >= LONG_REQUEST && atomic_load_explicit(&r->loop->several, memory_order_relaxed) > 0)
 		call_another(r->loop);
 	fuse_session_process_buf(r->loop->se, &r->buf);
 	r->taken_ns = now_ns();

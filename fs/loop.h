@@ -11,8 +11,8 @@
  * followed within spin_us nobody polls, until one follows another closely again.  Nor, on two CPUs, when several clients send requests (measured:
  * 10 us an overwrite of two, 9 to 31 with polling).  The waiting reader also holds the PM-QoS request (qos.h).
  *
- * How many: two.  The second costs a single client nothing, as it sleeps until it is called: for a long request always, so that short ones need
- * not wait for it; for a queue only with more than two CPUs, for on two it takes the one that a client is to send its next request from (measured:
+ * How many: two.  The second costs a single client nothing, as it sleeps until several clients send requests and it is called: for a long request
+ * always, so that short ones need not wait for it; for a queue only with more than two CPUs, for on two it takes the one that a client is to send its next request from (measured:
  * overwrites by 2 clients 9.5 us without, 13.7 with, by 8 clients 11 and 13).  All change one keyspace under S, which a change holds for some tenth of
  * the time that its message takes altogether, so beyond eight or so more readers wait for each other on any machine: with 64 CPUs try 4, then 8.
  * They share one descriptor: what libfuse lets a loop of its own do (fuse_session_receive_buf) knows no other, and a cloned one divides only the

@@ -20,11 +20,12 @@ static bool is_shared(const struct value_edit *e)
 	return (!e->source || value_is_mapped(e->source)) && is_aligned(e, VALUE_CHUNK);
 }
 
-/* The last chunk is shared though the copy ends in it, when nothing stands behind the end in either. */
+/* The last chunk is shared though the copy ends in it, when nothing stands behind the end in either.  Within one value the first bytes of the copy may
+ * stand there. */
 static struct shared_range shared_range(const struct value_edit *e)
 {
 	uint64_t end = e->off + e->len;
-	bool ends = e->from + e->len == e->source_size && end >= e->old_size;
+	bool ends = e->from + e->len == e->source_size && end >= e->old_size && e->source != e->old;
 	struct shared_range r = { (e->off + VALUE_CHUNK - 1) / VALUE_CHUNK, (ends ? end + VALUE_CHUNK - 1 : end) / VALUE_CHUNK };
 
 	if (!is_shared(e) || r.first >= r.last)

@@ -116,6 +116,12 @@ static void test_within(void)
 	ok(copy(&a, 3000, &a, 10, 2000) == 0 && holds(&a) && copy(&a, 5000, &a, 0, 5000) == 0 && holds(&a), "within a flat one");
 	ok(copy(&a, 40000, &a, 0, 10000) == 0 && holds(&a), "which stops being flat");
 	drop(&a);
+	/* The copy begins in the chunk in which its source ends, and shares that chunk. */
+	put(&a, 0, 2 * C - 4000);
+	ok(copy(&a, 2 * C - 2000, &a, C - 2000, C - 2000) == 0 && holds(&a), "from its end to behind its end");
+	put(&a, 4 * C, 1);
+	ok(holds(&a), "and zeros stand behind");
+	drop(&a);
 	is((int64_t)value_mapped_bytes(), 0, "nothing is counted at the end");
 }
 
