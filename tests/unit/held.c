@@ -65,7 +65,7 @@ static void test_changing(int dir_fd)
 {
 	struct error e = { "" };
 	struct held_log h;
-	int err = 0, whole = 0, generations = 0;
+	int err = 0, rounds = 0, whole = 0, generations = 0;
 	uint64_t last = 0;
 	pid_t pid;
 
@@ -75,7 +75,8 @@ static void test_changing(int dir_fd)
 		for (int g = 2;; g++)
 			publish(dir_fd, g);
 	}
-	for (int i = 0; i < ROUNDS && !err; i++) {
+	/* On a busy machine the other process may take long to begin. */
+	for (; (rounds < ROUNDS || generations < 2) && !err; rounds++) {
 		err = held_log_open(dir_fd, manifest_name, &h, &e);
 		if (err)
 			break;
@@ -89,8 +90,8 @@ static void test_changing(int dir_fd)
 	is(err, 0, "opened each time");
 	if (err)
 		diag("%s", e.text);
-	is(whole, ROUNDS, "all files of one generation, history aside");
-	ok(generations > 1, "and the generations changed meanwhile (%d)", generations);
+	is(whole, rounds, "all files of one generation, history aside");
+	ok(generations > 1, "and the generations changed meanwhile");
 }
 
 static void test_missing(int dir_fd)
