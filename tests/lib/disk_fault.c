@@ -159,6 +159,15 @@ static void forget_changes(struct fault_file *file)
 	file->changes = 0;
 }
 
+/* What a sync that fails loses: bytes.  A size alone is the filesystem's own matter, which it writes with the next sync. */
+static bool has_unsynced_bytes(const struct fault_file *file)
+{
+	for (size_t i = 0; i < file->changes; i++)
+		if (file->change[i].data && file->change[i].at < file->size)
+			return true;
+	return false;
+}
+
 static void file_sync(struct fault_file *file)
 {
 	for (size_t i = 0; i < file->changes; i++)
@@ -405,7 +414,7 @@ static int fault_fdatasync(void *ctx, int fd)
 	enter(f);
 	int err = fate_of(f, DISK_FDATASYNC, f->fd[fd]->name);
 	if (err && !atomic_load(&f->stopped))
-		f->fd[fd]->lost = true;
+		f->fd[fd]->lost |= has_unsynced_bytes(f->fd[fd]);
 	else if (!err && !f->fd[fd]->lost)
 		file_sync(f->fd[fd]);
 	pthread_mutex_unlock(&f->lock);
@@ -421,7 +430,7 @@ static int fault_write_out(void *ctx, int fd, uint64_t off, uint64_t len)
 	enter(f);
 	int err = fate_of(f, DISK_WRITE_OUT, f->fd[fd]->name);
 	if (err && !atomic_load(&f->stopped))
-		f->fd[fd]->lost = true;
+		f->fd[fd]->lost |= has_unsynced_bytes(f->fd[fd]);
 	pthread_mutex_unlock(&f->lock);
 	atomic_fetch_add(&f->written_out, len);
 	return err;

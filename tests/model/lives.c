@@ -45,6 +45,7 @@ struct world {
 	bool in_order;               /* what a power cut loses */
 	uint64_t expired;
 	bool died_opening;           /* since the last start that worked */
+	bool met_expired;            /* since the last start that worked: an operation was made while a key was there whose time was over */
 	const char *past;            /* what the life before ended with */
 	char why[400];
 };
@@ -205,9 +206,20 @@ static bool log_is_on(struct world *w)
 	return rig_info(&w->r).aof_enabled;
 }
 
+/* The operation that meets such a key removes it first: a state of its own, which nobody sees but the log. */
+static void look_for_expired(struct world *w)
+{
+	const struct tree_state *t = &w->moment[w->moments - 1].tree;
+
+	for (size_t i = 0; i < t->count; i++)
+		w->met_expired |= t->entry[i].expire_at_ms && t->entry[i].expire_at_ms <= now_ns(w) / 1000000;
+}
+
 static void operate(struct world *w)
 {
 	bool on = log_is_on(w);
+
+	look_for_expired(w);
 	int err = change(w), before = w->moments;
 
 	note(w);
@@ -398,6 +410,9 @@ static int find_moment(struct world *w)
 	for (int i = w->kept; i < w->moments && found < 0; i++)
 		if (is_moment(w, &now, i, left_out))
 			found = i;
+	for (int i = w->kept; i < w->moments && found < 0 && w->met_expired; i++)
+		if (is_moment(w, &now, i, true))
+			found = i, left_out = true;
 	if (found >= 0 && left_out) {     /* as it is now, it was never before */
 		tree_state_fini(&w->moment[found].tree);
 		w->moment[found].tree = now;
@@ -473,7 +488,7 @@ static bool one_life(struct world *w, int n)
 	int i = find_moment(w);
 	if (i < 0)
 		return false;
-	w->died_opening = false;
+	w->died_opening = w->met_expired = false;
 	if (w->f.trace)
 		diag("start %d, after %s: moment %d of %d", n, w->past ? w->past : "nothing", i, w->moments - 1);
 	tally.moments_lost += (uint64_t)(w->moments - 1 - i);
