@@ -174,7 +174,7 @@ static int open_dir(struct service *s, struct error *e)
 	if (err < 0)
 		return err;
 	s->dir_fd = open(s->config->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->dir_fd < 0)
+	if (s->dir_fd < 0 || faccessat(s->dir_fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
 		return error_set(e, -errno, "data directory %s: %s", s->config->dir, strerror(errno));
 	s->source = strdup(s->config->dir);
 	return s->source ? 0 : error_set(e, -ENOMEM, "%s", strerror(ENOMEM));
