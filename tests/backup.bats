@@ -142,7 +142,7 @@ rewrite_on() {
 }
 
 @test "of a directory that nobody has mounted, and of a running redis-server's" {
-	redis_start "$data" --appendonly yes
+	redis_start "$data" --appendonly yes --appendfsync always
 	redis set a 1 >/dev/null
 	redis set b 2 >/dev/null
 	"$KVFS_BIN/kvfs-ctl" backup --from "$data" "$work/backup"
