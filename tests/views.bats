@@ -283,7 +283,7 @@ redis_rewritten() {
 	redis debug set-active-expire 0 >/dev/null
 	redis set over 1 px 1 >/dev/null
 	sleep_until_later
-	redis set there 1 px 400 >/dev/null
+	redis set there 1 px 2000 >/dev/null
 	run view "$data"
 	[[ $status -eq 0 && $output == *"kvfs: 1 keys loaded"* ]]
 	wait_until 20 redis_misses there
