@@ -15,6 +15,7 @@ teardown() {
 
 # watch COMMAND...: runs it in the background, its lines go to $work/seen; returns when it is attached.
 watch() {
+	: >"$work/seen"     # what the last one said is not this one's
 	"$@" >"$work/seen" 2>"$work/seen.err" 3>&- 4>&- &
 	watcher=$!
 	wait_until 10 grep -q OK "$work/seen"
