@@ -190,6 +190,12 @@ static void look_at_places(struct persist *p, int64_t now)
 static void sync_ended(struct persist *p, int err)
 {
 	atomic_store(&p->syncing, false);
+	if (err && p->log_health == LOG_VANISHED) {
+		/* It will not do even when it comes back: only a new one in the directory that is there then. */
+		journal_set_unsure(p->journal, true);
+		aof_close(&p->log);
+		return;
+	}
 	if (err) {
 		sync_failed(p, err);
 		return;

@@ -339,6 +339,31 @@ static void test_sync_beside_fails(void)
 	case_end();
 }
 
+static void test_sync_fails_of_a_log_that_vanished(void)
+{
+	char *dir, *away;
+
+	case_begin("everysec, the log is moved away while it is synced, and the sync fails");
+	rig.config.appendfsync = FSYNC_EVERYSEC;
+	open_rig();
+	hold_sync();
+	if (asprintf(&dir, "%s/%s", rig.data, rig.config.appenddirname) < 0 || asprintf(&away, "%s.away", dir) < 0 || rename(dir, away) < 0)
+		abort();
+	while (strcmp(rig_info(&rig).state, "log vanished") != 0) {
+		rig_put(&rig, "a", "one");
+		usleep(1000);
+	}
+	fail(DISK_FDATASYNC, -EIO, ".incr.aof", 1);
+	atomic_store(&fault.sync_held, false);
+	while (!rig_said(&rig, renewed))
+		usleep(1000);
+	is(rig_put(&rig, "b", "two"), 0, "a change behind it");
+	same_after_restart();
+	case_end();
+	free(away);
+	free(dir);
+}
+
 static void test_stop_during_sync(void)
 {
 	case_begin("everysec, a stop while the log is synced");
@@ -627,6 +652,7 @@ int main(void)
 	test_writes_beside_sync();
 	test_sync_beside_is_late();
 	test_sync_beside_fails();
+	test_sync_fails_of_a_log_that_vanished();
 	test_stop_during_sync();
 	test_without_log();
 	test_group_commit();
