@@ -16,7 +16,8 @@
  *                                            changes come: the data           goes on; or the data directory
  *                                            directory, the log's, its        is: a new base and a new log
  *                                            manifest or last file is not     on disk (tried each second)
- *                                            where a start would look
+ *                                            where a start would look         (not when a sync of it
+ *                                                                             failed meanwhile)
  *      "log starting"     done               appendonly became yes; its      base and log on disk          wait for nothing
  *                                            first base is being written                                   but room
  *      "log start failed" done               that failed; the files are as   the next try succeeds, with   get 0
