@@ -7,6 +7,7 @@
 #include "fs/mountinfo.h"
 #include "fs/notify.h"
 #include "fs/progress.h"
+#include "fs/reaper.h"
 #include "fs/reply.h"
 #include "fs/settle.h"
 #include "fs/stop.h"
@@ -49,6 +50,7 @@ struct service {
 	struct persist *persist;  /* C  a view: NULL, as are notify and control */
 	bool persisting;          /* its threads run */
 	struct guard *guard;      /* C  a view: NULL */
+	struct reaper reaper;     /* C  not of a view */
 	struct ops_env env;       /* C */
 	struct mount mount;       /* C */
 	struct notify *notify;    /* C  before persist's threads start */
@@ -398,6 +400,9 @@ static int start_threads(struct service *s, struct error *e)
 		if (err < 0)
 			return err;
 		s->persisting = true;
+		err = reaper_start(&s->reaper, s->ks);
+		if (err < 0)
+			log_printf(&s->log, LOG_LEVEL_WARNING, "the thread that frees large values can't be started: %s; those who remove them do", strerror(-err));
 		err = control_start(&env, e, &s->control);
 	}
 	if (err < 0)
@@ -519,6 +524,7 @@ static int stop(struct service *s)
 	control_stop(s->control);
 	if (s->persisting)
 		err = persist_stop(s->persist, s->how.save, s->how.try_again);
+	reaper_stop(&s->reaper);
 	supervisor_unwatch(&s->supervisor);
 	mount_close(&s->mount);
 	loop_free(s->loop);

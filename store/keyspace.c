@@ -51,6 +51,7 @@ void keyspace_free(struct keyspace *ks)
 {
 	if (!ks)
 		return;
+	value_limbo_free(&ks->limbo);
 	for (uint32_t slot = 1; slot < ks->nodes.top; slot++) {
 		struct node *n = node_at(&ks->nodes, slot);
 		if (!(n->flags & NODE_USED))
@@ -168,9 +169,50 @@ void keyspace_lock(struct keyspace *ks)
 	pthread_mutex_lock(&ks->lock);
 }
 
+enum { REAP_LARGE = 4 << 20 };    /* bytes; less is freed at once, which takes less than to wake somebody for it */
+
 void keyspace_unlock(struct keyspace *ks)
 {
+	struct value_limbo limbo = ks->limbo;
+
+	if (value_limbo_is_empty(&limbo) || ks->reaper_called) {
+		pthread_mutex_unlock(&ks->lock);
+	} else if (ks->wake_reaper && limbo.bytes >= REAP_LARGE) {
+		ks->reaper_called = true;
+		void (*wake)(void *) = ks->wake_reaper;
+		void *ctx = ks->reaper_ctx;
+		pthread_mutex_unlock(&ks->lock);
+		wake(ctx);
+	} else {
+		ks->limbo = (struct value_limbo){ 0 };
+		pthread_mutex_unlock(&ks->lock);
+		value_limbo_free(&limbo);
+	}
+}
+
+void keyspace_set_reaper(struct keyspace *ks, void (*wake)(void *ctx), void *ctx)
+{
+	keyspace_lock(ks);
+	ks->wake_reaper = wake;
+	ks->reaper_ctx = ctx;
+	ks->reaper_called = false;
+	keyspace_unlock(ks);
+}
+
+void keyspace_reap(struct keyspace *ks)
+{
+	struct value_limbo limbo;
+
+	keyspace_lock(ks);
+	limbo = ks->limbo;
+	ks->limbo = (struct value_limbo){ 0 };
+	ks->reaper_called = false;
+	atomic_store(&ks->reaping, limbo.bytes);
 	pthread_mutex_unlock(&ks->lock);
+	while (!value_limbo_is_empty(&limbo)) {
+		value_limbo_step(&limbo);
+		atomic_store_explicit(&ks->reaping, limbo.bytes, memory_order_relaxed);
+	}
 }
 
 int keyspace_lookup(struct keyspace *ks, uint64_t parent, const char *name, size_t len, int64_t now_ns, struct attr *ret)

@@ -89,6 +89,10 @@ int keyspace_exchange(struct keyspace *a, struct keyspace *b);
 
 /* Wires the journal.  Once, before the first operation of a second thread; until then nothing is told (recovery). */
 void keyspace_set_observer(struct keyspace *ks, const struct observer *o);
+/* WAKE is called, without S, when large values are to be freed that nobody has any more; somebody who serves no request then calls keyspace_reap(),
+ * soon and one at a time.  Without one (NULL) the call that took the value away frees it.  Such memory counts as free from the beginning. */
+void keyspace_set_reaper(struct keyspace *ks, void (*wake)(void *ctx), void *ctx);
+void keyspace_reap(struct keyspace *ks);
 /* At any time; when it returns, the one before is not called any more. */
 void keyspace_set_watcher(struct keyspace *ks, const struct watcher *w);
 /* May be changed while running; what is larger already stays. */

@@ -186,7 +186,10 @@ uint64_t tree_bytes(const struct keyspace *ks)
 
 uint64_t tree_value_bytes(const struct keyspace *ks)
 {
-	return ks->flat_bytes + value_mapped_bytes();
+	uint64_t mapped = value_mapped_bytes(), dead = ks->limbo.bytes + atomic_load_explicit(&ks->reaping, memory_order_relaxed);
+
+	/* What two dead values share is counted twice among them. */
+	return ks->flat_bytes + (dead < mapped ? mapped - dead : 0);
 }
 
 uint64_t tree_used(const struct keyspace *ks)
@@ -391,7 +394,7 @@ static void node_release(struct keyspace *ks, struct node *n, uint32_t slot)
 		directory_free(n->directory, &ks->directory_bytes);
 	} else if (node_has_value(n)) {
 		ks->flat_bytes -= value_flat_memory(n->value, n->size);
-		value_unref(n->value);
+		value_unref_later(n->value, &ks->limbo);
 	}
 	tree_set_xattrs(ks, n, slot, NULL);
 	tree_drop_extra(ks, n, slot);
@@ -478,6 +481,7 @@ int tree_check_edit(struct keyspace *ks, const struct value_edit *e)
 void tree_commit_value(struct keyspace *ks, struct node *n, struct value_edit *e, uint64_t off, const void *data, size_t len)
 {
 	ks->flat_bytes -= value_flat_memory(n->value, n->size);
+	e->limbo = &ks->limbo;
 	n->value = value_edit_commit(e, off, data, len);
 	n->size = e->size;
 	ks->flat_bytes += value_flat_memory(n->value, n->size);

@@ -19,12 +19,13 @@
 #include "store/xattr.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { ROOT_SLOT = 1 };
 
 struct snapshot;
 
-/*  C constant after new   S keyspace lock  */
+/*  C constant after new   S keyspace lock   a atomic  */
 struct keyspace {
 	pthread_mutex_t lock;
 	struct keyspace_options options;  /* C but memory_max and value_max: S */
@@ -52,6 +53,11 @@ struct keyspace {
 	uint32_t scan_at;                 /* where evict.c goes on when it looks at one slot after the other */
 	struct lru lru;
 	uint64_t wanted;                  /* bytes that the last change wanted which was refused for memory */
+	struct value_limbo limbo;         /* what is to be freed without S: by keyspace_unlock(), or the reaper */
+	_Atomic uint64_t reaping;         /* a: bytes that left the limbo and are not freed yet */
+	void (*wake_reaper)(void *ctx);   /* NULL: there is none */
+	void *reaper_ctx;
+	bool reaper_called;               /* and has not come yet */
 };
 
 /* ---- finding ---- */

@@ -36,16 +36,6 @@ void chunk_unref(struct chunk *c)
 	free(c);
 }
 
-void leaf_unref(struct leaf *l)
-{
-	if (!l || !ref_less(&l->ref))
-		return;
-	for (int i = 0; i < VALUE_LEAF_CHUNKS; i++)
-		chunk_unref(l->chunk[i]);
-	value_count_mapped(-(int64_t)memory_of(sizeof *l));
-	free(l);
-}
-
 unsigned leaf_chunks(const struct leaf *l)
 {
 	unsigned count = 0;
@@ -55,6 +45,37 @@ unsigned leaf_chunks(const struct leaf *l)
 	return count;
 }
 
+static uint64_t leaf_memory(const struct leaf *l)
+{
+	return memory_of(sizeof *l) + leaf_chunks(l) * memory_of(sizeof(struct chunk));
+}
+
+static void leaf_free(struct leaf *l)
+{
+	for (int i = 0; i < VALUE_LEAF_CHUNKS; i++)
+		chunk_unref(l->chunk[i]);
+	value_count_mapped(-(int64_t)memory_of(sizeof *l));
+	free(l);
+}
+
+void leaf_unref_later(struct leaf *l, struct value_limbo *limbo)
+{
+	if (!l || !ref_less(&l->ref))
+		return;
+	if (limbo) {
+		l->next = limbo->leaves;
+		limbo->leaves = l;
+		limbo->bytes += leaf_memory(l);
+	} else {
+		leaf_free(l);
+	}
+}
+
+void leaf_unref(struct leaf *l)
+{
+	leaf_unref_later(l, NULL);
+}
+
 struct value *value_ref(struct value *v)
 {
 	if (v)
@@ -62,20 +83,63 @@ struct value *value_ref(struct value *v)
 	return v;
 }
 
-void value_unref(struct value *v)
+static uint64_t map_memory(const struct map *m)
+{
+	return value_map_memory(m->count) + m->leaves * memory_of(sizeof(struct leaf)) + m->chunks * memory_of(sizeof(struct chunk));
+}
+
+/* The leaves that nobody else holds go to LIMBO, NULL: they are freed. */
+static void map_free(struct map *m, struct value_limbo *limbo)
+{
+	for (uint32_t i = 0; i < m->count; i++)
+		leaf_unref_later(m->leaf[i], limbo);
+	value_count_mapped(-(int64_t)value_map_memory(m->count));
+	free(m);
+}
+
+void value_unref_later(struct value *v, struct value_limbo *limbo)
 {
 	if (!v)
 		return;
 	bool mapped = value_is_mapped(v);
 	if (!ref_less(&v->ref))
 		return;
-	if (mapped) {
-		struct map *m = value_map(v);
-		for (uint32_t i = 0; i < m->count; i++)
-			leaf_unref(m->leaf[i]);
-		value_count_mapped(-(int64_t)value_map_memory(m->count));
+	if (!mapped) {
+		free(v);
+	} else if (limbo) {
+		limbo->bytes += map_memory(value_map(v));
+		value_map(v)->next = limbo->maps;
+		limbo->maps = value_map(v);
+	} else {
+		map_free(value_map(v), NULL);
 	}
-	free(v);
+}
+
+void value_unref(struct value *v)
+{
+	value_unref_later(v, NULL);
+}
+
+void value_limbo_step(struct value_limbo *l)
+{
+	struct map *m = l->maps;
+	struct leaf *leaf = l->leaves;
+
+	if (leaf) {
+		l->leaves = leaf->next;
+		l->bytes -= leaf_memory(leaf);
+		leaf_free(leaf);
+	} else if (m) {
+		l->maps = m->next;
+		l->bytes -= map_memory(m);
+		map_free(m, l);
+	}
+}
+
+void value_limbo_free(struct value_limbo *l)
+{
+	while (!value_limbo_is_empty(l))
+		value_limbo_step(l);
 }
 
 /* ---- sizes ---- */
@@ -111,8 +175,7 @@ uint64_t value_memory(const struct value *v, uint64_t size)
 {
 	if (!value_is_mapped(v))
 		return value_flat_memory(v, size);
-	const struct map *m = value_map(v);
-	return value_map_memory(m->count) + m->leaves * memory_of(sizeof(struct leaf)) + m->chunks * memory_of(sizeof(struct chunk));
+	return map_memory(value_map(v));
 }
 
 /* ---- reading ---- */

@@ -21,7 +21,7 @@
  * Changing takes two steps, so that an operation can be all or nothing: value_edit_begin() allocates whatever the
  * change needs and may fail without trace; value_edit_commit() cannot fail.
  *
- * Locks: ref and unref from any thread.  Edits under the keyspace lock.                                             */
+ * Locks: ref and unref from any thread.  Edits of a value that others can reach under the keyspace lock.            */
 #ifndef KVFS_STORE_VALUE_H
 #define KVFS_STORE_VALUE_H
 
@@ -42,6 +42,23 @@ struct value;
 struct value *value_ref(struct value *v);
 /* Gives a reference back.  NULL is fine. */
 void value_unref(struct value *v);
+
+/* Large values, and parts of them, that nobody holds any more: to free 1 GiB takes milliseconds, so whoever has a lock keeps them here until he has
+ * not.  {0} is an empty one.  Until they are freed value_mapped_bytes() counts them. */
+struct value_limbo {
+	struct map *maps;
+	struct leaf *leaves;
+	uint64_t bytes;           /* of them; of what they share with others, all */
+};
+/* value_unref() but for the freeing of a large value. */
+void value_unref_later(struct value *v, struct value_limbo *limbo);
+static inline bool value_limbo_is_empty(const struct value_limbo *l)
+{
+	return !l->maps && !l->leaves;
+}
+/* Frees some of it, at most what a leaf holds; all of it. */
+void value_limbo_step(struct value_limbo *l);
+void value_limbo_free(struct value_limbo *l);
 
 /* A value of LEN bytes, for the caller.  NULL: LEN is 0, or there is no memory.  Any thread. */
 struct value *value_new(const void *data, size_t len);
@@ -86,6 +103,7 @@ struct value_edit {
 	int64_t memory;           /* by how many bytes value_memory() grows: final after commit or abort, an upper bound before */
 	int64_t shared;           /* bytes taken on top of that for copies of what other values keep */
 	int64_t taken;            /* private: bytes of maps, leaves and chunks that are not counted yet */
+	struct value_limbo *limbo; /* borrowed: where commit puts what would take long to free; NULL: it is freed */
 };
 
 /* Prepares V (OLD_SIZE bytes) for a write of LEN bytes at OFF; the size becomes the larger of OLD_SIZE and OFF + LEN.

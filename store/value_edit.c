@@ -374,7 +374,7 @@ void edit_drop_leaf(struct value_edit *e, struct map *m, uint64_t i)
 	if (!m->leaf[i])
 		return;
 	chunks = leaf_chunks(m->leaf[i]);
-	leaf_unref(m->leaf[i]);
+	leaf_unref_later(m->leaf[i], e->limbo);
 	m->leaf[i] = NULL;
 	m->leaves--;
 	m->chunks -= chunks;
@@ -514,7 +514,7 @@ struct value *value_edit_commit(struct value_edit *e, uint64_t off, const void *
 	if (e->copy && v)
 		edit_commit_copy(e, v);
 	if (v != e->old)
-		value_unref(e->old);
+		value_unref_later(e->old, value_is_mapped(v) ? NULL : e->limbo);    /* a map that grew has its leaves still */
 	return v;
 }
 

@@ -30,6 +30,7 @@ struct chunk {
 
 struct leaf {
 	_Atomic uint32_t ref;
+	struct leaf *next;          /* in a limbo; else undefined, as in a map */
 	struct chunk *chunk[VALUE_LEAF_CHUNKS];
 };
 
@@ -38,6 +39,7 @@ struct map {
 	uint32_t count;             /* of leaves there is room for; what lies behind them is a hole */
 	uint32_t leaves;            /* that are there, and the chunks in them */
 	uint64_t chunks;
+	struct map *next;
 	struct leaf *leaf[];
 };
 
@@ -69,6 +71,8 @@ static inline void value_ref_more(_Atomic uint32_t *ref)
 
 void chunk_unref(struct chunk *c);
 void leaf_unref(struct leaf *l);
+/* Likewise; what has to be freed goes to LIMBO, NULL: it is freed at once. */
+void leaf_unref_later(struct leaf *l, struct value_limbo *limbo);
 /* How many chunks it has. */
 unsigned leaf_chunks(const struct leaf *l);
 

@@ -272,6 +272,93 @@ static void test_full(struct keyspace *ks)
 	is(mknod_in(ks, ROOT, "w", &a), 0, "without the limit it goes on");
 }
 
+static int woken;
+static void wake(void *ctx)
+{
+	(void)ctx;
+	woken++;
+}
+
+static uint64_t used(struct keyspace *ks)
+{
+	struct usage u;
+
+	keyspace_usage(ks, &u);
+	return u.bytes_total - u.bytes_idle;
+}
+
+static uint64_t make_large(struct keyspace *ks, const char *name, uint64_t size)
+{
+	struct attr a;
+
+	mknod_in(ks, ROOT, name, &a);
+	for (uint64_t at = 0; at < size; at += sizeof data)
+		if (keyspace_write(ks, &op, a.id, at, data, sizeof data) < 0)
+			ok(false, "%s gets its bytes", name);
+	keyspace_forget(ks, a.id, 1);
+	return a.id;
+}
+
+/* What is large is freed by whoever is told to, and counts as free at once. */
+static void test_reaper(struct keyspace *ks)
+{
+	enum { LARGE = 20 << 20, LITTLE = 2 << 20 };
+	const struct attr_change less = { .mask = ATTR_SIZE, .size = VALUE_CHUNK * VALUE_LEAF_CHUNKS };
+	uint64_t empty = used(ks), live;
+	struct attr a;
+
+	woken = 0;
+	make_large(ks, "v", LARGE);
+	live = malloc_live();
+	unlink_in(ks, ROOT, "v");
+	ok(live - malloc_live() > LARGE && used(ks) < empty + 100000, "without a reaper a large value is freed by who removes it");
+
+	keyspace_set_reaper(ks, wake, NULL);
+	make_large(ks, "v", LARGE);
+	live = malloc_live();
+	unlink_in(ks, ROOT, "v");
+	ok(woken == 1 && live - malloc_live() < 10000, "with one it is not");
+	ok(used(ks) < empty + 100000, "but counts as free");
+	keyspace_reap(ks);
+	ok(live - malloc_live() > LARGE && used(ks) < empty + 100000, "and is, when the reaper comes");
+
+	uint64_t id = make_large(ks, "v", LARGE);
+	live = malloc_live();
+	is(keyspace_setattr(ks, &op, id, &less, &a), 0, "most of it is cut off");
+	ok(woken == 2 && live - malloc_live() < 10000 && used(ks) < empty + less.size + 100000, "likewise what is cut off");
+	keyspace_reap(ks);
+	ok(live - malloc_live() > LARGE - less.size, "until the reaper comes");
+
+	struct value *reader;
+	uint64_t size;
+	keyspace_get_value(ks, id, &reader, &size);
+	unlink_in(ks, ROOT, "v");
+	is(woken, 2, "what a reader holds is not to be freed");
+	live = malloc_live();
+	value_unref(reader);
+	ok(live - malloc_live() > less.size, "but by the reader");
+
+	make_large(ks, "v", LITTLE);
+	live = malloc_live();
+	unlink_in(ks, ROOT, "v");
+	ok(woken == 2 && live - malloc_live() > LITTLE, "for less nobody is woken");
+
+	make_large(ks, "v", LARGE);
+	make_large(ks, "w", LITTLE);
+	keyspace_set_memory_max(ks, used(ks) + 100000);
+	id = make_large(ks, "x", 0);
+	is(keyspace_write(ks, &op, id, 0, data, sizeof data), -ENOSPC, "a full keyspace");
+	unlink_in(ks, ROOT, "v");
+	is(keyspace_write(ks, &op, id, 0, data, sizeof data), 0, "has room as soon as a large value went");
+	keyspace_set_memory_max(ks, 0);
+	make_large(ks, "v", LARGE);
+	unlink_in(ks, ROOT, "v");
+	live = malloc_live();
+	keyspace_set_reaper(ks, NULL, NULL);
+	ok(live - malloc_live() > LARGE, "what a reaper leaves when it goes is freed");
+	unlink_in(ks, ROOT, "w");
+}
+
 static void test_rename(struct keyspace *ks)
 {
 	struct attr a, b, d, e;
@@ -411,7 +498,7 @@ static void test_no_memory(void)
 int main(void)
 {
 	static void (*const tests[])(struct keyspace *) = {
-		test_names, test_key_length, test_owners, test_access, test_unlinked, test_expiry, test_full, test_rename,
+		test_names, test_key_length, test_owners, test_access, test_unlinked, test_expiry, test_full, test_reaper, test_rename,
 	};
 
 	diag("the first line takes stdio's buffer");
