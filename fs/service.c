@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { SPARE_CHUNKS = 128 };   /* 2 MiB: two writes of the kernel's largest size */
 #define RETRY_NS 20000000L   /* between two looks at a directory that is held */
 
 /*  C  constant after start    a  atomic; the rest belongs to the main thread  */
@@ -400,6 +401,7 @@ static int start_threads(struct service *s, struct error *e)
 		if (err < 0)
 			return err;
 		s->persisting = true;
+		value_keep_chunks(SPARE_CHUNKS);
 		err = reaper_start(&s->reaper, s->ks);
 		if (err < 0)
 			log_printf(&s->log, LOG_LEVEL_WARNING, "the thread that frees large values can't be started: %s; those who remove them do", strerror(-err));
@@ -533,6 +535,7 @@ static int stop(struct service *s)
 	reply_free_spare(&s->env);
 	guard_free(s->guard);
 	keyspace_free(s->ks);
+	value_keep_chunks(0);
 	return err;
 }
 

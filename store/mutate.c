@@ -209,56 +209,6 @@ int keyspace_rmdir(struct keyspace *ks, struct op *op, uint64_t parent, const ch
 	return err;
 }
 
-int tree_write(struct keyspace *ks, struct op *op, uint64_t id, uint64_t off, const void *data, size_t len)
-{
-	struct value_edit e;
-	uint32_t slot;
-
-	struct node *n = tree_node(ks, id, &slot);
-	if (!n)
-		return -ESTALE;
-	if (!S_ISREG(n->mode))
-		return node_is_dir(n) ? -EISDIR : -EINVAL;
-	if (off > ks->options.value_max || len > ks->options.value_max - off)
-		return -EFBIG;
-	if (len == 0)
-		return 0;
-	/* The pre-image takes its reference first: then the edit copies what the snapshot still needs. */
-	lru_use(&ks->lru, slot, ks->keys);
-	int err = tree_check_copy(ks);
-	if (!err)
-		err = tree_touch(ks, slot);
-	if (err)
-		return err;
-	err = value_edit_write(&e, n->value, n->size, off, len);
-	if (!err)
-		err = tree_check_edit(ks, &e);
-	if (!err) {
-		struct mutation m = { .kind = MUTATION_WRITE, .has_name = n->flags & NODE_NAMED, .id = id, .old_size = n->size,
-			              .off = off, .data = data, .len = len };
-		tree_attr(ks, n, slot, &m.node);
-		m.node.size = e.size;
-		m.node.mtime_ns = m.node.ctime_ns = op->now_ns;
-		err = tree_record(ks, op, &m);
-	}
-	if (err) {
-		value_edit_abort(&e);
-		return err;
-	}
-	tree_commit_value(ks, n, &e, off, data, len);
-	tree_modified(ks, n, op->now_ns);
-	return 0;
-}
-
-int keyspace_write(struct keyspace *ks, struct op *op, uint64_t id, uint64_t off, const void *data, size_t len)
-{
-	op->seq = 0;
-	keyspace_lock(ks);
-	int err = tree_write(ks, op, id, off, data, len);
-	keyspace_unlock(ks);
-	return err;
-}
-
 /* What the attributes become. */
 static void attr_after(const struct attr_change *c, int64_t now_ns, struct attr *a)
 {

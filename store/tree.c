@@ -204,13 +204,16 @@ uint64_t tree_limit(const struct keyspace *ks)
 	return max < ks->room_until ? max : ks->room_until;
 }
 
+bool tree_has_room(const struct keyspace *ks, int64_t more)
+{
+	uint64_t max = tree_limit(ks), used = tree_used(ks), less = more < 0 ? (uint64_t)-more : 0;
+
+	return max == UINT64_MAX || used - (less < used ? less : used) + (more > 0 ? (uint64_t)more : 0) <= max;
+}
+
 int tree_check_memory(struct keyspace *ks, int64_t more)
 {
-	uint64_t max = tree_limit(ks);
-
-	if (more <= 0 || max == UINT64_MAX)
-		return 0;
-	if (tree_used(ks) + (uint64_t)more <= max)
+	if (more <= 0 || tree_has_room(ks, more))
 		return 0;
 	ks->wanted = (uint64_t)more;
 	return -ENOSPC;

@@ -142,6 +142,8 @@ uint64_t tree_bytes(const struct keyspace *ks);
 uint64_t tree_value_bytes(const struct keyspace *ks);
 uint64_t tree_used(const struct keyspace *ks);
 uint64_t tree_limit(const struct keyspace *ks);
+/* Whether MORE bytes keep to the limit. */
+bool tree_has_room(const struct keyspace *ks, int64_t more);
 /* -ENOSPC when MORE bytes would lead over the limit; a change that needs none is never refused. */
 int tree_check_memory(struct keyspace *ks, int64_t more);
 /* -ENOSPC when a write to a value that a snapshot may still need would copy what there is no memory for. */

@@ -2,6 +2,7 @@
 #include "store/value_inside.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,12 +29,95 @@ static bool ref_less(_Atomic uint32_t *ref)
 	return (atomic_fetch_sub_explicit(ref, 1, memory_order_acq_rel) & ~VALUE_MAPPED) == 1;
 }
 
-void chunk_unref(struct chunk *c)
+/*  K  lock  */
+static struct {
+	pthread_mutex_t lock;
+	_Atomic unsigned max;
+	struct chunk *first;        /* K */
+	unsigned count;             /* K */
+} spare = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void value_keep_chunks(unsigned max)
+{
+	pthread_mutex_lock(&spare.lock);
+	atomic_store(&spare.max, max);
+	while (spare.count > max) {
+		struct chunk *c = spare.first;
+		spare.first = c->next;
+		spare.count--;
+		free(c);
+	}
+	pthread_mutex_unlock(&spare.lock);
+}
+
+static struct chunk *take_spare(void)
+{
+	struct chunk *c;
+
+	pthread_mutex_lock(&spare.lock);
+	c = spare.first;
+	if (c) {
+		spare.first = c->next;
+		spare.count--;
+	}
+	pthread_mutex_unlock(&spare.lock);
+	return c;
+}
+
+static bool keep_spare(struct chunk *c)
+{
+	bool kept;
+
+	pthread_mutex_lock(&spare.lock);
+	kept = spare.count < atomic_load_explicit(&spare.max, memory_order_relaxed);
+	if (kept) {
+		c->next = spare.first;
+		spare.first = c;
+		spare.count++;
+	}
+	pthread_mutex_unlock(&spare.lock);
+	return kept;
+}
+
+static bool keeps_spare(void)
+{
+	return atomic_load_explicit(&spare.max, memory_order_relaxed) > 0;
+}
+
+struct chunk *chunk_new(void)
+{
+	struct chunk *c = keeps_spare() ? take_spare() : NULL;
+
+	if (!c)
+		c = malloc(sizeof *c);
+	if (c)
+		atomic_init(&c->ref, 1);
+	return c;
+}
+
+static void chunk_free(struct chunk *c)
+{
+	value_count_mapped(-(int64_t)memory_of(sizeof *c));
+	if (!keeps_spare() || !keep_spare(c))
+		free(c);
+}
+
+void chunk_unref_later(struct chunk *c, struct value_limbo *limbo)
 {
 	if (!c || !ref_less(&c->ref))
 		return;
-	value_count_mapped(-(int64_t)memory_of(sizeof *c));
-	free(c);
+	if (limbo) {
+		c->next = limbo->chunks;
+		limbo->chunks = c;
+		limbo->bytes += memory_of(sizeof *c);
+	} else {
+		chunk_free(c);
+	}
+}
+
+void chunk_unref(struct chunk *c)
+{
+	chunk_unref_later(c, NULL);
 }
 
 unsigned leaf_chunks(const struct leaf *l)
@@ -124,8 +208,13 @@ void value_limbo_step(struct value_limbo *l)
 {
 	struct map *m = l->maps;
 	struct leaf *leaf = l->leaves;
+	struct chunk *c = l->chunks;
 
-	if (leaf) {
+	if (c) {
+		l->chunks = c->next;
+		l->bytes -= memory_of(sizeof *c);
+		chunk_free(c);
+	} else if (leaf) {
 		l->leaves = leaf->next;
 		l->bytes -= leaf_memory(leaf);
 		leaf_free(leaf);

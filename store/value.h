@@ -48,13 +48,14 @@ void value_unref(struct value *v);
 struct value_limbo {
 	struct map *maps;
 	struct leaf *leaves;
+	struct chunk *chunks;
 	uint64_t bytes;           /* of them; of what they share with others, all */
 };
 /* value_unref() but for the freeing of a large value. */
 void value_unref_later(struct value *v, struct value_limbo *limbo);
 static inline bool value_limbo_is_empty(const struct value_limbo *l)
 {
-	return !l->maps && !l->leaves;
+	return !l->maps && !l->leaves && !l->chunks;
 }
 /* Frees some of it, at most what a leaf holds; all of it. */
 void value_limbo_step(struct value_limbo *l);
@@ -87,8 +88,15 @@ uint64_t value_memory(const struct value *v, uint64_t size);
 uint64_t value_flat_memory(const struct value *v, uint64_t size);
 /* Bytes that all mapped values of the process take together. */
 uint64_t value_mapped_bytes(void);
+/* Up to MAX chunks (0 at the start: none) are kept for the next when they are freed, uncounted: a stream over a large value frees as many as it takes,
+ * and what goes back to the system between is zeroed page by page before it comes again. */
+void value_keep_chunks(unsigned max);
 /* Bytes that value_edit_reserve() would take for LEN bytes at OFF, but for the map. */
 uint64_t value_missing(const struct value *v, uint64_t off, uint64_t len);
+
+/* A value that has LEN bytes of DATA, VALUE_CHUNK at least, where they are in a chunk when they are at OFF of another one: what value_edit_copy() can share from
+ * *RET_FROM on.  So bytes can be copied before a lock is taken.  0, -ENOMEM or -EFBIG.  Any thread. */
+int value_stage(uint64_t off, const void *data, size_t len, struct value **ret, uint64_t *ret_from);
 
 /* A change under way. */
 struct value_edit {

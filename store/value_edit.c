@@ -96,10 +96,9 @@ static struct chunk *own_chunk(struct value_edit *e, struct map *m, struct leaf 
 	struct chunk *old = l->chunk[k];
 	if (old && value_is_sole(&old->ref))
 		return old;
-	struct chunk *c = malloc(sizeof *c);
+	struct chunk *c = chunk_new();
 	if (!c)
 		return NULL;
-	atomic_init(&c->ref, 1);
 	edit_took(e, memory_of(sizeof *c), old != NULL);
 	if (old) {
 		memcpy(c->bytes, old->bytes, VALUE_CHUNK);
@@ -361,7 +360,7 @@ void edit_drop_chunk(struct value_edit *e, struct map *m, struct leaf *l, unsign
 {
 	if (!l->chunk[k])
 		return;
-	chunk_unref(l->chunk[k]);
+	chunk_unref_later(l->chunk[k], e->limbo);
 	l->chunk[k] = NULL;
 	m->chunks--;
 	e->memory -= (int64_t)memory_of(sizeof(struct chunk));
@@ -545,6 +544,19 @@ struct value *value_new(const void *data, size_t len)
 	if (v)
 		memcpy(v->bytes, data, len);
 	return v;
+}
+
+int value_stage(uint64_t off, const void *data, size_t len, struct value **ret, uint64_t *ret_from)
+{
+	uint64_t from = off % VALUE_CHUNK;
+	struct value_edit e;
+
+	int err = value_edit_write(&e, NULL, 0, from, len);
+	if (err)
+		return err;
+	*ret = value_edit_commit(&e, from, data, len);
+	*ret_from = from;
+	return 0;
 }
 
 int value_copy(struct value *v, uint64_t size, struct value **ret)

@@ -25,12 +25,15 @@ struct value {
 
 struct chunk {
 	_Atomic uint32_t ref;
-	char bytes[VALUE_CHUNK];
+	union {
+		char bytes[VALUE_CHUNK];
+		struct chunk *next;         /* in a limbo */
+	};
 };
 
 struct leaf {
 	_Atomic uint32_t ref;
-	struct leaf *next;          /* in a limbo; else undefined, as in a map */
+	struct leaf *next;          /* in a limbo, as in a map */
 	struct chunk *chunk[VALUE_LEAF_CHUNKS];
 };
 
@@ -69,9 +72,12 @@ static inline void value_ref_more(_Atomic uint32_t *ref)
 	atomic_fetch_add_explicit(ref, 1, memory_order_relaxed);
 }
 
+/* One with a reference, its bytes undefined; the caller counts it. */
+struct chunk *chunk_new(void);
 void chunk_unref(struct chunk *c);
 void leaf_unref(struct leaf *l);
 /* Likewise; what has to be freed goes to LIMBO, NULL: it is freed at once. */
+void chunk_unref_later(struct chunk *c, struct value_limbo *limbo);
 void leaf_unref_later(struct leaf *l, struct value_limbo *limbo);
 /* How many chunks it has. */
 unsigned leaf_chunks(const struct leaf *l);

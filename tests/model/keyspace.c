@@ -487,7 +487,7 @@ static void op_write(void)
 {
 	int i = one_in(30) ? pick_used() : pick_file();
 	uint64_t cap = plain_capacity(i), off = one_in(3) ? w.tree.node[i].attr.size : pick_offset(cap);
-	size_t len = 1 + rnd(one_in(3) ? 70000 : one_in(2) ? 3000 : 120);
+	size_t len = 1 + rnd(one_in(4) ? 200000 : one_in(3) ? 70000 : one_in(2) ? 3000 : 120);
 	const char *data = one_in(9) ? memset(w.scratch, 0, len) : w.pool + rnd(POOL - len);
 
 	if (off + len > cap)

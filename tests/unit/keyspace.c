@@ -456,9 +456,10 @@ static int script(struct keyspace *ks, int i)
 	case 12: return cut.size = 50000, keyspace_setattr(ks, &op, made[0].id, &cut, &a);
 	case 13: return cut.size = 500, keyspace_setattr(ks, &op, made[0].id, &cut, &a);
 	case 14: return cut.size = 90000, keyspace_setattr(ks, &op, made[0].id, &cut, &a);
-	case 15: return rename_in(ks, made[1].id, "a second name longer than the first", made[1].id, "a file with a name that is long too", 0);
-	case 16: return rename_in(ks, made[1].id, "sub", ROOT, "a directory with a name that is long", RENAME_SWAP) == -EINVAL ? 0 : -EBADE;
-	case 17: return unlink_in(ks, made[1].id, "a file with a name that is long too");
+	case 15: return keyspace_write(ks, &op, made[0].id, 5000, data, 80000);
+	case 16: return rename_in(ks, made[1].id, "a second name longer than the first", made[1].id, "a file with a name that is long too", 0);
+	case 17: return rename_in(ks, made[1].id, "sub", ROOT, "a directory with a name that is long", RENAME_SWAP) == -EINVAL ? 0 : -EBADE;
+	case 18: return unlink_in(ks, made[1].id, "a file with a name that is long too");
 	default: return 1;
 	}
 }

@@ -221,6 +221,73 @@ static void test_sharing(void)
 	drop(&s);
 }
 
+/* S gets LEN bytes of data at OFF from a stage. */
+static bool change_staged(struct subject *s, uint64_t off, size_t len)
+{
+	struct value *stage;
+	struct value_edit e;
+	uint64_t from;
+
+	if (value_stage(off, data, len, &stage, &from) < 0 ||
+	    value_edit_copy(&e, s->v, s->size, off, stage, from + len, from, len) < 0)
+		return false;
+	s->v = value_edit_commit(&e, 0, NULL, 0);
+	s->memory += (uint64_t)e.memory;
+	if (e.size > s->size)
+		memset(plain + s->size, 0, e.size - s->size);
+	s->size = e.size;
+	memcpy(plain + off, data, len);
+	value_unref(stage);
+	return holds(s, plain);
+}
+
+static void test_stage(void)
+{
+	static const struct { uint64_t off; size_t len; const char *what; } cases[] = {
+		{ 0, 1 << 20, "into nothing" }, { 0, 1 << 20, "over itself" }, { 1 << 20, 1 << 20, "at the end" },
+		{ 5000, 70000, "not at the start of a chunk" }, { LEAF - 50000, 100000, "over the edge of a leaf" },
+		{ LEAF + 200000, 65536, "behind a hole" }, { VALUE_CHUNK * 3, VALUE_CHUNK, "a chunk" }, { 0, LEAF + 5, "a leaf and more" },
+	};
+	struct subject s = { 0 };
+	uint64_t before = malloc_live();
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		ok(change_staged(&s, cases[i].off, cases[i].len) && value_mapped_bytes() == value_memory(s.v, s.size), "a staged write %s", cases[i].what);
+	struct value *reader = value_ref(s.v);
+	uint64_t size = s.size;
+	char *had = malloc(size), *has = malloc(size);
+	memcpy(had, plain, size);
+	data[0]++;
+	ok(change_staged(&s, 10000, 200000), "beside a reader");
+	value_copy_out(reader, size, 0, has, size);
+	ok(memcmp(has, had, size) == 0 && memcmp(has, plain, size) != 0, "who has what it had");
+	free(had);
+	free(has);
+	value_unref(reader);
+	drop(&s);
+	is((int64_t)(malloc_live() - before), 0, "all of it is freed");
+	is((int64_t)value_mapped_bytes(), 0, "and counted as such");
+}
+
+static void test_kept_chunks(void)
+{
+	struct subject s = { 0 };
+	uint64_t before = malloc_live();
+
+	value_keep_chunks(4);
+	change(&s, 0, VALUE_CHUNK * 10);
+	drop(&s);
+	is((int64_t)(malloc_live() - before), 4 * (int64_t)memory_of(sizeof(struct chunk)), "four chunks are kept");
+	is((int64_t)value_mapped_bytes(), 0, "which count for nobody");
+	change(&s, 0, VALUE_CHUNK * 2 + 100);
+	change(&s, VALUE_CHUNK * 4, 1);
+	ok(holds(&s, plain), "what they had shows nowhere");
+	is((int64_t)(malloc_live() - before), (int64_t)value_memory(s.v, s.size), "and they are the next that are taken");
+	drop(&s);
+	value_keep_chunks(0);
+	is((int64_t)(malloc_live() - before), 0, "until none is to be kept");
+}
+
 static void test_append(void)
 {
 	struct subject s = { 0 };
@@ -248,6 +315,8 @@ int main(void)
 	test_refused();
 	test_holes();
 	test_sharing();
+	test_stage();
+	test_kept_chunks();
 	test_append();
 	is((int64_t)(malloc_live() - base), 0, "nothing leaks");
 	return tap_end();
