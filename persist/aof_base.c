@@ -95,7 +95,7 @@ static int put(struct aof_base *w, const struct batch *b)
 	int err = bytes_reserve(&w->out, size);
 	if (err)
 		return err;
-	batch_write(b, w->out.data + w->out.len, 0, ++w->seq);
+	batch_write(b, w->out.data + w->out.len, 0, ++w->seq, NULL);
 	w->out.len += size;
 	return w->out.len >= BUFFER ? flush(w) : 0;
 }

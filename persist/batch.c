@@ -1,5 +1,7 @@
 /* batch.c -- see batch.h. */
 #include "persist/batch.h"
+#include "persist/crc.h"
+#include "persist/le.h"
 #include "persist/resp.h"
 
 #include <assert.h>
@@ -75,12 +77,17 @@ static size_t commands_size(const struct batch *b)
 	return size;
 }
 
-static char *write_arg(char *p, const struct batch_arg *a)
+static char *write_arg(const struct batch *b, char *p, const struct batch_arg *a, struct batch_late *late)
 {
-	if (a->data || !a->len)
+	const bool is_late = b->late && a->data == b->late;
+
+	if (!is_late && (a->data || !a->len))
 		return resp_write_bulk(p, a->data, a->len);
 	p = resp_write_bulk_header(p, a->len);
-	value_copy_out(a->value, a->value_size, 0, p, a->len);
+	if (is_late)
+		late->data = p;
+	else
+		value_copy_out(a->value, a->value_size, 0, p, a->len);
 	p += a->len;
 	*p++ = '\r';
 	*p++ = '\n';
@@ -112,7 +119,7 @@ size_t batch_size(const struct batch *b)
 	return commands_size(b) + seal_size(records_size(b));
 }
 
-char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq)
+char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq, struct batch_late *ret_late)
 {
 	unsigned flags = b->flags | (stamp_len ? SEAL_STAMPED : 0u);
 	char *start = p - stamp_len;
@@ -120,7 +127,7 @@ char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq
 	for (int c = 0; c < b->commands; c++) {
 		p = resp_write_array(p, (size_t)b->command[c].argc);
 		for (int i = 0; i < b->command[c].argc; i++)
-			p = write_arg(p, &b->command[c].argv[i]);
+			p = write_arg(b, p, &b->command[c].argv[i], ret_late);
 	}
 	if (b->more.len)
 		memcpy(p, b->more.data, b->more.len);
@@ -128,25 +135,54 @@ char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq
 	p = seal_begin(p, records_size(b), flags, (unsigned)b->records, seq, b->time_ns);
 	for (int i = 0; i < b->records; i++)
 		p = seal_put_record(p, &b->record[i]);
-	return seal_finish(start, p);
+	if (!b->late)
+		return seal_finish(start, p);
+	ret_late->start = start;
+	ret_late->crc = p;
+	return seal_finish_later(p);
 }
 
-int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret)
+void batch_fill(const struct batch_late *l, const void *data, size_t len)
+{
+	enum { PIECE = 16384 };     /* that a cache still has when it is summed */
+	uint32_t crc = crc32c(0, l->start, (size_t)(l->data - l->start));
+	const char *from = data;
+	char *to = l->data;
+
+	for (size_t n; len > 0; from += n, to += n, len -= n) {
+		n = len < PIECE ? len : PIECE;
+		memcpy(to, from, n);
+		crc = crc32c(crc, to, n);
+	}
+	le_put32(l->crc, crc32c(crc, to, (size_t)(l->crc - to)));
+}
+
+int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret, unsigned *ret_number)
 {
 	char stamp[32];
 	size_t stamp_len = (size_t)timestamp(e, b->time_ns, stamp, sizeof stamp);
 	size_t size = stamp_len + batch_size(b);
 	char *p = journal_reserve(e->journal, size);
+	struct batch_late late;
+	unsigned open;
 
 	if (!p) {
 		bytes_fini(&b->more);
 		return -ENOMEM;
 	}
 	memcpy(p, stamp, stamp_len);
-	char *end = batch_write(b, p + stamp_len, stamp_len, ++e->seq);
+	if (b->late && !journal_may_open(e->journal))
+		b->late = NULL;
+	char *end = batch_write(b, p + stamp_len, stamp_len, ++e->seq, &late);
 	assert((size_t)(end - p) == size);
 	(void)end;
-	*ret = journal_commit(e->journal, size);
+	if (b->late) {
+		*ret = journal_commit_open(e->journal, size, &open);
+		e->late[open] = late;
+		*ret_number = open + 1;
+	} else {
+		*ret = journal_commit(e->journal, size);
+	}
 	bytes_fini(&b->more);
 	return 0;
 }

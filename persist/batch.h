@@ -26,6 +26,7 @@ struct batch {
 	unsigned flags;
 	int64_t time_ns;
 	struct bytes more;          /* further commands, already encoded; owned */
+	const void *late;           /* the data of one argument: it is not borrowed, and copied by batch_fill(); NULL: none */
 };
 
 /* An empty one, without clearing the room that commands and records will fill: that took longer than filling it. */
@@ -35,6 +36,7 @@ static inline void batch_begin(struct batch *b, int64_t time_ns)
 	b->flags = 0;
 	b->time_ns = time_ns;
 	b->more = (struct bytes){ 0 };
+	b->late = NULL;
 }
 /* Starts a command with a word and adds its arguments. */
 void batch_command(struct batch *b, const char *word);
@@ -45,10 +47,14 @@ struct seal_record *batch_record(struct batch *b, enum seal_record_kind kind);
 /* One more command among `more`, which copies it; likewise one of two arguments.  0 or -ENOMEM. */
 int batch_more_args(struct batch *b, const struct resp_arg *argv, size_t argc);
 int batch_more(struct batch *b, const char *word, const char *first, size_t first_len, const char *second, size_t second_len);
-/* Bytes of the whole batch, and the batch itself, numbered SEQ, at P; returns the end.  Its seal covers the STAMP_LEN bytes before P too. */
+/* Bytes of the whole batch, and the batch itself, numbered SEQ, at P; returns the end.  Its seal covers the STAMP_LEN bytes before P too.  *RET_LATE is
+ * what B's late argument needs; NULL: it has none. */
 size_t batch_size(const struct batch *b);
-char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq);
-/* Into the journal, with the next sequence number; frees `more`.  *RET: the position behind it.  0 or -ENOMEM. */
-int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret);
+char *batch_write(const struct batch *b, char *p, size_t stamp_len, uint64_t seq, struct batch_late *ret_late);
+/* The rest of it: LEN bytes of DATA, which B->late was, and the CRC. */
+void batch_fill(const struct batch_late *l, const void *data, size_t len);
+/* Into the journal, with the next sequence number; frees `more`.  *RET: the position behind it.  *RET_NUMBER, with B->late: as that of struct mutation.
+ * 0 or -ENOMEM. */
+int batch_emit(struct encoder *e, struct batch *b, uint64_t *ret, unsigned *ret_number);
 
 #endif

@@ -170,7 +170,7 @@ static int flush_one(struct encoder *e, struct held *h)
 		bytes_fini(&b.more);
 		return err;
 	}
-	err = batch_emit(e, &b, &end);
+	err = batch_emit(e, &b, &end, NULL);
 	if (!err)
 		drop_held(e, h);
 	return err;
@@ -285,7 +285,7 @@ int encode_mutation(struct encoder *e, struct mutation *m)
 	uint64_t end;
 	int err;
 
-	m->seq = 0;
+	m->seq = m->number = 0;
 	if (!m->has_name)
 		return 0;
 	batch_begin(&b, m->now_ns);
@@ -307,13 +307,21 @@ int encode_mutation(struct encoder *e, struct mutation *m)
 		bytes_fini(&b.more);
 		return err;
 	}
-	err = batch_emit(e, &b, &end);
+	if (m->kind == MUTATION_WRITE && m->later)
+		b.late = m->data;
+	err = batch_emit(e, &b, &end, &m->number);
 	if (err)
 		return err;
 	if (merge)
 		drop_held(e, merge);
 	m->seq = end;
 	return 0;
+}
+
+void encode_take_data(struct encoder *e, unsigned number, const void *data, size_t len)
+{
+	batch_fill(&e->late[number - 1], data, len);
+	journal_filled(e->journal, number - 1);
 }
 
 int encode_open(struct encoder *e, int64_t now_ns)
@@ -330,5 +338,5 @@ int encode_open(struct encoder *e, int64_t now_ns)
 	struct seal_record *r = batch_record(&b, SEAL_LINEAGE);
 	r->path = "";
 	r->number = e->lineage;
-	return batch_emit(e, &b, &end);
+	return batch_emit(e, &b, &end, NULL);
 }

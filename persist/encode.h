@@ -4,7 +4,7 @@
  * back and merged with the write into one SET.  It is logged by itself when HOLD_NS have passed, by encode_flush() (fsync, the cut of a
  * snapshot), and before any other change of that node or of a directory's name.
  *
- * Locks: everything with S held.                                                                                                    */
+ * Locks: everything with S held, but for encode_take_data().                                                                                                    */
 #ifndef KVFS_PERSIST_ENCODE_H
 #define KVFS_PERSIST_ENCODE_H
 
@@ -34,7 +34,14 @@ struct encode_place {
 	bool beside;                /* it is the second name of a value */
 };
 
-/*  C constant   S keyspace lock  */
+/* A batch in the journal that has its place, but not yet its data. */
+struct batch_late {
+	char *start;                /* of what the seal covers */
+	char *data;
+	char *crc;                  /* of the seal: the last there is but CRLF */
+};
+
+/*  C constant   S keyspace lock   O whoever has the number of the open batch  */
 struct encoder {
 	struct keyspace *ks;        /* C */
 	struct journal *journal;    /* C */
@@ -47,6 +54,7 @@ struct encoder {
 	int held_count;             /* S */
 	struct held held[HELD_MAX]; /* S: in the order of time */
 	struct encode_place place, other, source;  /* S: reused from batch to batch, as */
+	struct batch_late late[JOURNAL_OPEN_MAX];  /* O */
 	struct bytes number;               /* S */
 	char digits[ENCODE_DIGITS][24];    /* S */
 };
@@ -54,8 +62,10 @@ struct encoder {
 void encode_init(struct encoder *e, struct keyspace *ks, struct journal *j, uint64_t lineage, uint64_t last_seq);
 void encode_fini(struct encoder *e);
 
-/* Encodes M, or holds it back (m->seq stays 0).  Sets m->seq.  0 or -ENOMEM. */
+/* Encodes M, or holds it back (m->seq stays 0).  Sets m->seq, and m->number where it leaves the data to encode_take_data(), which is called
+ * without S.  0 or -ENOMEM. */
 int encode_mutation(struct encoder *e, struct mutation *m);
+void encode_take_data(struct encoder *e, unsigned number, const void *data, size_t len);
 /* Logs what is held back for node ID (0: for all).  0 or -ENOMEM. */
 int encode_flush(struct encoder *e, uint64_t id);
 /* Logs what has been held back since before NOW_NS - HOLD_NS.  *RET_NEXT_NS: when to come again; INT64_MAX: nothing is held. */

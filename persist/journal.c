@@ -32,9 +32,17 @@ struct block {
 	char data[];
 };
 
-/*  C constant after open   S keyspace lock   L log thread   J overflow lock   a atomic  */
+struct open_batch {
+	bool open;
+	bool in_ring;
+	uint64_t from, ring_from;       /* its position; and in the ring */
+};
+
+static const uint64_t none_open = UINT64_MAX;
+
+/*  C constant after open   S keyspace lock   L log thread   J lock   a atomic  */
 struct journal {
-	struct header *header;          /* C; its fields: tail L, head S; NULL without a ring */
+	struct header *header;          /* C; its fields: tail L, head S, while batches are open J; NULL without a ring */
 	char *ring;                     /* C */
 	uint64_t size;                  /* C; 0 without a ring */
 	int dir_fd;                     /* C of the journal's directory; -1 */
@@ -45,6 +53,10 @@ struct journal {
 	size_t leftover;                /* L bytes found at open; 0 after reset */
 	uint64_t leftover_lineage;
 	bool left_unsure;               /* L found at open; false after reset */
+	_Atomic uint64_t ring_end;      /* a, written under S: where head stands when no batch is open */
+	_Atomic uint64_t open_from;     /* a, written under J: position of the first open batch, or none_open */
+	struct open_batch open[JOURNAL_OPEN_MAX];  /* J */
+	pthread_cond_t filled;          /* J: open_from grew */
 	_Atomic uint64_t published;     /* a, written under S */
 	_Atomic uint64_t consumed;      /* a, written by L */
 	_Atomic bool overflowing;       /* a, set under S and J, cleared by L under J */
@@ -96,6 +108,7 @@ static int map_file(struct journal *j, int fd)
 		return err;
 	}
 	j->header = (struct header *)at;
+	atomic_init(&j->ring_end, atomic_load(&j->header->head));
 	j->ring = at + HEADER_SIZE;
 	j->size = JOURNAL_SIZE;
 	return 0;
@@ -146,7 +159,9 @@ int journal_open(const char *journal_dir, int dir_fd, struct error *ret_why, str
 		return -ENOMEM;
 	j->dir_fd = -1;
 	j->last = &j->first;
+	atomic_init(&j->open_from, none_open);
 	pthread_mutex_init(&j->lock, NULL);
+	pthread_cond_init(&j->filled, NULL);
 	if (journal_dir[0] && open_ring(j, journal_dir, dir_fd, ret_why) < 0)
 		error_prepend(ret_why, 0, "journal-dir %s", journal_dir);
 	/* What a dead daemon left stays in the ring until somebody resets it. */
@@ -173,6 +188,7 @@ void journal_reset(struct journal *j, uint64_t lineage)
 	atomic_store(&j->header->unsure, 0);
 	atomic_store(&j->header->tail, 0);
 	atomic_store(&j->header->head, 0);
+	atomic_store(&j->ring_end, 0);
 	j->header->size = j->size;
 	j->header->lineage = lineage;
 	atomic_thread_fence(memory_order_seq_cst);
@@ -212,6 +228,7 @@ void journal_close(struct journal *j, bool remove)
 		free(b);
 	}
 	free(j->reserved);
+	pthread_cond_destroy(&j->filled);
 	pthread_mutex_destroy(&j->lock);
 	free(j);
 }
@@ -233,12 +250,70 @@ char *journal_reserve(struct journal *j, size_t len)
 {
 	if (atomic_load_explicit(&j->overflowing, memory_order_acquire))
 		return reserve_on_heap(j, len);
-	uint64_t head = atomic_load_explicit(&j->header->head, memory_order_relaxed);
+	uint64_t end = atomic_load_explicit(&j->ring_end, memory_order_relaxed);
 	uint64_t tail = atomic_load_explicit(&j->header->tail, memory_order_acquire);
-	if (len > j->size - (head - tail))
+	if (len > j->size - (end - tail))
 		return reserve_on_heap(j, len);
-	j->reserved_ring = j->ring + head % j->size;
+	j->reserved_ring = j->ring + end % j->size;
 	return j->reserved_ring;
+}
+
+/* Of the batches that are open, which is not all of OPEN for a moment in journal_filled(): the first one's position, and its place in the ring or
+ * what stands for it. */
+static uint64_t first_open_locked(const struct journal *j, uint64_t *ret_ring)
+{
+	uint64_t from = none_open;
+
+	*ret_ring = atomic_load(&j->ring_end);
+	for (int i = 0; i < JOURNAL_OPEN_MAX; i++) {
+		const struct open_batch *o = &j->open[i];
+		if (!o->open)
+			continue;
+		if (o->from < from)
+			from = o->from;
+		if (o->in_ring && o->ring_from < *ret_ring)
+			*ret_ring = o->ring_from;
+	}
+	return from;
+}
+
+/* Moves head, then what says that it may be relied on. */
+static void advance_locked(struct journal *j)
+{
+	uint64_t ring, from = first_open_locked(j, &ring);
+
+	if (j->header)
+		atomic_store_explicit(&j->header->head, ring, memory_order_release);
+	atomic_store(&j->open_from, from);
+}
+
+static void commit_ring(struct journal *j, size_t len)
+{
+	uint64_t end = atomic_load_explicit(&j->ring_end, memory_order_relaxed) + len;
+
+	j->reserved_ring = NULL;
+	atomic_store_explicit(&j->ring_end, end, memory_order_release);
+	if (atomic_load(&j->open_from) == none_open) {
+		atomic_store_explicit(&j->header->head, end, memory_order_release);
+		return;
+	}
+	pthread_mutex_lock(&j->lock);
+	advance_locked(j);
+	pthread_mutex_unlock(&j->lock);
+}
+
+static void commit_block(struct journal *j, size_t len)
+{
+	struct block *b = j->reserved;
+
+	assert(b);
+	j->reserved = NULL;
+	b->len = len;
+	pthread_mutex_lock(&j->lock);
+	atomic_store_explicit(&j->overflowing, true, memory_order_release);
+	*j->last = b;
+	j->last = &b->next;
+	pthread_mutex_unlock(&j->lock);
 }
 
 uint64_t journal_commit(struct journal *j, size_t len)
@@ -247,22 +322,66 @@ uint64_t journal_commit(struct journal *j, size_t len)
 
 	/* First the count, then the bytes: the reader never consumes what is not counted yet. */
 	atomic_store(&j->published, end);
-	if (j->reserved_ring) {
-		uint64_t head = atomic_load_explicit(&j->header->head, memory_order_relaxed);
-		j->reserved_ring = NULL;
-		atomic_store_explicit(&j->header->head, head + len, memory_order_release);
-	} else {
-		struct block *b = j->reserved;
-		assert(b);
-		j->reserved = NULL;
-		b->len = len;
-		pthread_mutex_lock(&j->lock);
-		atomic_store_explicit(&j->overflowing, true, memory_order_release);
-		*j->last = b;
-		j->last = &b->next;
-		pthread_mutex_unlock(&j->lock);
-	}
+	if (j->reserved_ring)
+		commit_ring(j, len);
+	else
+		commit_block(j, len);
 	return end;
+}
+
+/* ---- open batches ---- */
+
+static int free_number_locked(const struct journal *j)
+{
+	for (int i = 0; i < JOURNAL_OPEN_MAX; i++)
+		if (!j->open[i].open)
+			return i;
+	return -1;
+}
+
+bool journal_may_open(struct journal *j)
+{
+	pthread_mutex_lock(&j->lock);
+	bool may = free_number_locked(j) >= 0;
+	pthread_mutex_unlock(&j->lock);
+	return may;
+}
+
+uint64_t journal_commit_open(struct journal *j, size_t len, unsigned *ret_number)
+{
+	uint64_t from = atomic_load_explicit(&j->published, memory_order_relaxed);
+
+	pthread_mutex_lock(&j->lock);
+	int number = free_number_locked(j);
+	assert(number >= 0);
+	j->open[number] = (struct open_batch){ .open = true, .in_ring = j->reserved_ring != NULL, .from = from,
+	                                       .ring_from = atomic_load_explicit(&j->ring_end, memory_order_relaxed) };
+	/* Before it is published: who sees that sees this. */
+	if (from < atomic_load(&j->open_from))
+		atomic_store(&j->open_from, from);
+	pthread_mutex_unlock(&j->lock);
+	*ret_number = (unsigned)number;
+	return journal_commit(j, len);
+}
+
+void journal_filled(struct journal *j, unsigned number)
+{
+	pthread_mutex_lock(&j->lock);
+	assert(number < JOURNAL_OPEN_MAX && j->open[number].open);
+	j->open[number].open = false;
+	advance_locked(j);
+	pthread_cond_broadcast(&j->filled);
+	pthread_mutex_unlock(&j->lock);
+}
+
+void journal_wait_filled(struct journal *j, uint64_t seq)
+{
+	if (atomic_load(&j->open_from) >= seq)
+		return;
+	pthread_mutex_lock(&j->lock);
+	while (atomic_load(&j->open_from) < seq)
+		pthread_cond_wait(&j->filled, &j->lock);
+	pthread_mutex_unlock(&j->lock);
 }
 
 uint64_t journal_published(const struct journal *j)
@@ -278,8 +397,11 @@ uint64_t journal_consumed(const struct journal *j)
 uint64_t journal_kept(const struct journal *j)
 {
 	/* While it overflows, what the ring still holds is kept too, but nobody needs to know it exactly. */
-	uint64_t published = atomic_load(&j->published);
-	return atomic_load(&j->overflowing) || atomic_load(&j->removed) ? atomic_load(&j->consumed) : published;
+	uint64_t published = atomic_load(&j->published), open_from;
+	if (atomic_load(&j->overflowing) || atomic_load(&j->removed))
+		return atomic_load(&j->consumed);
+	open_from = atomic_load(&j->open_from);
+	return published < open_from ? published : open_from;
 }
 
 uint64_t journal_ring_size(const struct journal *j)
@@ -315,9 +437,15 @@ static size_t ring_filled(const struct journal *j)
 
 size_t journal_peek(struct journal *j, uint64_t limit, const char **ret)
 {
-	uint64_t at = atomic_load(&j->consumed);
-	size_t len = ring_filled(j);
+	uint64_t at = atomic_load(&j->consumed), open_from;
 
+	if (at >= limit)
+		return 0;
+	journal_wait_filled(j, at + 1);
+	open_from = atomic_load(&j->open_from);
+	if (limit > open_from)
+		limit = open_from;
+	size_t len = ring_filled(j);
 	if (len) {
 		*ret = j->ring + atomic_load_explicit(&j->header->tail, memory_order_relaxed) % j->size;
 	} else {

@@ -14,7 +14,13 @@
  *
  * A position counts bytes since the start, ring and overflow alike: it is what persist.h calls a sequence number to wait for; 0 is none.
  *
- * Locks: reserve and commit under S; peek and consume by the log thread; the overflow has a lock of its own, J, held for a few
+ * A large batch has its place under S and gets its bytes without: it is open until journal_filled().  What lies behind an open batch is not kept
+ * either, and does not leave the journal, though it has its place:
+ *
+ *      consumed           open          published
+ *         |----------------|///////|--------|          the ring's head stands at the first open batch
+ *
+ * Locks: reserve and commit under S; peek and consume by the log thread; the overflow and the open batches have a lock of their own, J, held for a few
  * instructions.  S comes before J, nothing behind it.                                                                                   */
 #ifndef KVFS_PERSIST_JOURNAL_H
 #define KVFS_PERSIST_JOURNAL_H
@@ -26,7 +32,10 @@
 
 struct journal;
 
-enum { JOURNAL_SIZE = 4 << 20 };
+enum {
+	JOURNAL_SIZE = 4 << 20,
+	JOURNAL_OPEN_MAX = 16,     /* open batches; more readers than that have a large write under way seldom */
+};
 
 /* Opens or makes the ring for the data directory DIR_FD in JOURNAL_DIR ("": none).  What a dead daemon left is kept until journal_reset().
  * When the place can't be used *RET_WHY says so (E's text) and the journal works without a ring.  -ENOMEM. */
@@ -48,8 +57,16 @@ void journal_close(struct journal *j, bool remove);
 char *journal_reserve(struct journal *j, size_t len);
 /* The first LEN bytes of the room become a batch; returns the position behind it. */
 uint64_t journal_commit(struct journal *j, size_t len);
+/* Whether one more batch may be open. */
+bool journal_may_open(struct journal *j);
+/* As journal_commit(), when journal_may_open() said so under the same hold of S; the caller goes on filling the room and then calls, without S,
+ * journal_filled(*RET_NUMBER), once.  *RET_NUMBER is below JOURNAL_OPEN_MAX and nobody else's until then. */
+uint64_t journal_commit_open(struct journal *j, size_t len, unsigned *ret_number);
+void journal_filled(struct journal *j, unsigned number);
+/* Returns when no batch that begins before position SEQ is open: others are copying.  Without S. */
+void journal_wait_filled(struct journal *j, uint64_t seq);
 
-uint64_t journal_published(const struct journal *j);   /* behind the last batch */
+uint64_t journal_published(const struct journal *j);   /* behind the last batch, open or not */
 uint64_t journal_kept(const struct journal *j);        /* all before it survives the daemon's death */
 uint64_t journal_consumed(const struct journal *j);    /* all before it was consumed */
 uint64_t journal_ring_size(const struct journal *j);
@@ -58,7 +75,7 @@ const char *journal_name(const struct journal *j);     /* of the ring's file; bo
  * from then on nothing in the ring is kept. */
 bool journal_still_there(struct journal *j);
 
-/* Bytes next to be written, contiguous, up to position LIMIT at most; 0: none.  Borrowed until consumed. */
+/* Bytes next to be written, contiguous, up to position LIMIT at most; 0: none.  Borrowed until consumed.  Waits where an open batch is next. */
 size_t journal_peek(struct journal *j, uint64_t limit, const char **ret);
 void journal_consume(struct journal *j, size_t len);
 

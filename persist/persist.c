@@ -58,6 +58,13 @@ static int record(void *ctx, struct mutation *m)
 	return 0;
 }
 
+static void take_data(void *ctx, unsigned number, const void *data, size_t len)
+{
+	struct persist *p = ctx;
+
+	encode_take_data(&p->encoder, number, data, len);
+}
+
 /* Nobody waits for the reply to an expiry, so nothing else bounds what the journal has to hold of them when the disk is slow. */
 bool engine_is_behind(void *ctx)
 {
@@ -71,7 +78,7 @@ bool engine_is_behind(void *ctx)
 
 void engine_observe(struct persist *p)
 {
-	struct observer o = { .ctx = p, .record = record };
+	struct observer o = { .ctx = p, .record = record, .take_data = take_data };
 	keyspace_set_observer(p->ks, &o);
 }
 
@@ -261,6 +268,10 @@ static int park(struct persist *p, uint64_t seq, enum persist_need need, struct 
 {
 	int parked = 0;
 
+	if (is_there(p, seq, need))
+		return 0;
+	/* Large writes before it that others are copying to the journal: a matter of microseconds. */
+	journal_wait_filled(p->journal, seq);
 	if (is_there(p, seq, need))
 		return 0;
 	w->seq = seq;

@@ -271,7 +271,13 @@ char *seal_begin(char *p, size_t records_len, unsigned flags, unsigned count, ui
 
 char *seal_finish(char *batch, char *p)
 {
-	p = le_put32(p, crc32c(0, batch, (size_t)(p - batch)));
+	le_put32(p, crc32c(0, batch, (size_t)(p - batch)));
+	return seal_finish_later(p);
+}
+
+char *seal_finish_later(char *p)
+{
+	p += SEAL_CRC_SIZE;
 	*p++ = '\r';
 	*p++ = '\n';
 	return p;

@@ -42,6 +42,8 @@ size_t seal_size(size_t records_len);
 char *seal_begin(char *p, size_t records_len, unsigned flags, unsigned count, uint64_t seq, int64_t time_ns);
 char *seal_put_record(char *p, const struct seal_record *r);
 char *seal_finish(char *batch, char *p);
+/* Likewise, but for the CRC, whose 4 bytes at P are little-endian. */
+char *seal_finish_later(char *p);
 
 /* ---- reading ---- */
 /* Whether an ECHO argument is one of ours at all (magic). */

@@ -5,7 +5,10 @@
  * in struct mutation.  When it returns 0 the change is applied, without fail, before S is released; when it returns a
  * negative errno the operation ends with that error and nothing has changed.
  *
- * It must not wait and must not do I/O.                                                                                  */
+ * It must not wait and must not do I/O.
+ *
+ * A write that says LATER lets it come to the data when S is released: record() then may set NUMBER, and whoever made the write calls take_data()
+ * with that and the data, once, without S, before the operation returns.                                                 */
 #ifndef KVFS_STORE_OBSERVER_H
 #define KVFS_STORE_OBSERVER_H
 
@@ -45,16 +48,19 @@ struct mutation {
 	uint64_t from, from_off;  /* COPY */
 	const void *data;         /* WRITE */
 	size_t len;
+	bool later;               /* WRITE: DATA stays where it is until take_data() */
 	const struct attr_change *change;  /* SETATTR, XATTR */
 	const struct xattr *xattr;         /* XATTR: one that is set or taken away; CREATE, SETATTR: those that come with it, */
 	int xattrs;                        /* so many */
 	int64_t expire_at_ms;     /* EXPIRE */
 	uint64_t seq;             /* out: the batch that holds the change; 0: none to wait for */
+	unsigned number;          /* out, when LATER: for take_data(); 0: it has them */
 };
 
 struct observer {
 	void *ctx;
 	int (*record)(void *ctx, struct mutation *m);
+	void (*take_data)(void *ctx, unsigned number, const void *data, size_t len);   /* NULL: record() takes it */
 };
 
 /* Somebody else who wants to know, and has no say: called after record() has taken the change, in the same way. */

@@ -1,16 +1,18 @@
 /* write.c -- bytes of a caller become bytes of a value.  See keyspace.h and tree.h.
  *
  * Much of it is copied before S is taken, into chunks of its own (the stage), which the value then takes in the place of those it has there; only what
- * they have in common with others, at both ends, is copied under S.                                                                        */
+ * they have in common with others, at both ends, is copied under S.  The observer gets it when S is released.                               */
 #include "store/copy.h"
 #include "store/tree.h"
 
 #include <errno.h>
 
-/* {0}: there is none. */
+/* {0}: the bytes are not much. */
 struct stage {
-	struct value *value;
+	struct value *value;      /* NULL: there was no room for it */
 	uint64_t from;            /* where in it the bytes begin */
+	bool later;               /* the observer may come to them later, and wants to when NUMBER is not 0 */
+	unsigned number;
 };
 
 static void stage_drop(struct stage *s)
@@ -66,7 +68,7 @@ static int write_locked(struct keyspace *ks, struct op *op, uint64_t id, uint64_
 	if (err)
 		return err;
 	struct mutation m = { .kind = MUTATION_WRITE, .has_name = n->flags & NODE_NAMED, .id = id, .old_size = n->size,
-		              .off = off, .data = data, .len = len };
+		              .off = off, .data = data, .len = len, .later = s->later && ks->observer.take_data };
 	tree_attr(ks, n, slot, &m.node);
 	m.node.size = e.size;
 	m.node.mtime_ns = m.node.ctime_ns = op->now_ns;
@@ -75,6 +77,7 @@ static int write_locked(struct keyspace *ks, struct op *op, uint64_t id, uint64_
 		value_edit_abort(&e);
 		return err;
 	}
+	s->number = m.number;
 	if (s->value)
 		tree_commit_value(ks, n, &e, 0, NULL, 0);
 	else
@@ -90,15 +93,17 @@ int tree_write(struct keyspace *ks, struct op *op, uint64_t id, uint64_t off, co
 
 int keyspace_write(struct keyspace *ks, struct op *op, uint64_t id, uint64_t off, const void *data, size_t len)
 {
-	struct stage s = { 0 };
+	struct stage s = { .later = len >= COPY_LARGE };
 
 	op->seq = 0;
-	int err = len >= COPY_LARGE ? value_stage(off, data, len, &s.value, &s.from) : 0;
+	int err = s.later ? value_stage(off, data, len, &s.value, &s.from) : 0;
 	if (err)
 		return err;
 	keyspace_lock(ks);
 	err = write_locked(ks, op, id, off, data, len, &s);
 	keyspace_unlock(ks);
 	stage_drop(&s);
+	if (s.number)
+		ks->observer.take_data(ks->observer.ctx, s.number, data, len);
 	return err;
 }

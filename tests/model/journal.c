@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAMES = 12, OPEN_FILES = 6, POOL = 96 << 10, STEPS = 600, CHECK_EVERY = 60, ROUNDS = 60, MAP_MAX = 4096 };
+enum { NAMES = 12, OPEN_FILES = 6, POOL = 160 << 10, STEPS = 600, CHECK_EVERY = 60, ROUNDS = 60, MAP_MAX = 4096 };
 
 /* What a Redis that replays the log would hold. */
 struct redis_key { char *key, *value; size_t key_len, len; int64_t expire_at_ms; };
@@ -341,7 +341,7 @@ static uint64_t place_of(const struct tree_entry *e, const char **ret_name, size
 
 static uint64_t pick_length(void)
 {
-	return one_in(20) ? rnd(POOL / 2) : one_in(2) ? rnd(20) : rnd(300);
+	return one_in(20) ? rnd(one_in(2) ? POOL / 2 : POOL / 4) : one_in(2) ? rnd(20) : rnd(300);
 }
 
 /* ---- operations ---- */
@@ -581,6 +581,12 @@ static int record(void *ctx, struct mutation *m)
 	return encode_mutation(&w.encoder, m);
 }
 
+static void take_data(void *ctx, unsigned number, const void *data, size_t len)
+{
+	(void)ctx;
+	encode_take_data(&w.encoder, number, data, len);
+}
+
 static struct keyspace *new_keyspace(int64_t now_ns)
 {
 	struct keyspace_options o = { .hash_seed = { w.seed, w.round }, .value_max = 1 << 20, .root_mode = 0755, .now_ns = now_ns };
@@ -605,7 +611,7 @@ static void round_begin(int data_fd, const char *journal_dir)
 	w.encoder.hold = !one_in(3);
 	w.encoder.timestamps = one_in(3);
 	CHECK(encode_open(&w.encoder, w.now_ns) == 0, "encode_open");
-	keyspace_set_observer(w.ks, &(struct observer){ .record = record });
+	keyspace_set_observer(w.ks, &(struct observer){ .record = record, .take_data = take_data });
 	CHECK(replay_init(&w.replay, w.copy, 0, 0, w.now_ns) == 0, "replay_init");
 }
 

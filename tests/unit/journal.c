@@ -1,5 +1,5 @@
 /* The journal: what is committed comes out in order, and what a dead daemon left is found; whatever the ring holds or the overflow.
- * By reopening its file as the next daemon does, and by a writer and a reader that race. */
+ * By reopening its file as the next daemon does, and by writers and a reader that race. */
 #include "persist/journal.h"
 #include "tests/lib/tap.h"
 
@@ -203,9 +203,57 @@ static void test_strange_files(void)
 	free(link_path);
 }
 
+/* A batch whose bytes come later. */
+static uint64_t put_open(struct journal *j, size_t len, char **ret_room, unsigned *ret_number)
+{
+	*ret_room = journal_may_open(j) ? journal_reserve(j, len) : NULL;
+	if (!*ret_room)
+		abort();
+	return journal_commit_open(j, len, ret_number);
+}
+
+static void test_open(const char *dir, const char *what)
+{
+	struct journal *j = open_in(dir);
+	unsigned number, second;
+	char *room, *second_room;
+	const char *p;
+
+	journal_reset(j, 5);
+	put(j, "one", 3);
+	is((int64_t)put_open(j, 3, &room, &number), 6, "%s: an open batch has its place", what);
+	is((int64_t)put(j, "three", 5), 11, "%s: so has what comes behind it", what);
+	ok(journal_kept(j) <= 3, "%s: neither is kept", what);
+	is((int64_t)journal_peek(j, UINT64_MAX, &p), 3, "%s: nor leaves the journal", what);
+	put_open(j, 4, &second_room, &second);
+	memcpy(second_room, "four", 4);
+	journal_filled(j, second);
+	ok(journal_kept(j) <= 3, "%s: one that is filled before the first changes nothing", what);
+	memcpy(room, "two", 3);
+	journal_filled(j, number);
+	journal_wait_filled(j, 15);
+	bool in_ring = journal_ring_size(j);
+	ok(journal_kept(j) == (in_ring ? 15u : 0u), "%s: filled, all of it is", what);
+	ok(in_ring ? next_is(j, "onetwothreefour", 15)
+	           : next_is(j, "one", 3) && next_is(j, "two", 3) && next_is(j, "three", 5) && next_is(j, "four", 4), "%s: and comes in order", what);
+	for (int i = 0; i < JOURNAL_OPEN_MAX; i++)
+		put_open(j, 1, &room, &number);
+	ok(!journal_may_open(j), "%s: so many may be open and no more", what);
+	journal_close(j, false);
+	if (!in_ring)
+		return;
+	j = open_in(dir);
+	size_t len;
+	uint64_t lineage;
+	journal_leftover(j, &len, &lineage);
+	is((int64_t)len, 0, "%s: what a dead daemon had not filled is not found", what);
+	journal_reset(j, 6);
+	journal_close(j, true);
+}
+
 /* ---- a race ---- */
 
-struct race { struct journal *j; uint64_t written; };
+struct race { struct journal *j; pthread_mutex_t lock; int next; bool fills_later; uint64_t written; };
 
 static size_t length_of(int i)
 {
@@ -217,28 +265,45 @@ static void *write_all(void *arg)
 {
 	struct race *r = arg;
 
-	for (int i = 0; i < BATCHES; i++) {
+	for (;;) {
+		pthread_mutex_lock(&r->lock);
+		int i = r->next++;
+		if (i >= BATCHES) {
+			pthread_mutex_unlock(&r->lock);
+			return NULL;
+		}
 		size_t len = length_of(i);
+		bool later = r->fills_later && i % 3 == 0 && journal_may_open(r->j);
 		char *p = journal_reserve(r->j, len);
+		unsigned number;
 		if (!p)
 			abort();
-		memset(p, 'a' + i % 26, len);
-		r->written = journal_commit(r->j, len);
+		if (!later)
+			memset(p, 'a' + i % 26, len);
+		uint64_t end = later ? journal_commit_open(r->j, len, &number) : journal_commit(r->j, len);
+		r->written = end;
+		pthread_mutex_unlock(&r->lock);
+		if (later) {
+			memset(p, 'a' + i % 26, len);
+			journal_filled(r->j, number);
+		}
+		if (i % 64 == 0)
+			journal_wait_filled(r->j, end);
 	}
-	return NULL;
 }
 
-static void test_race(const char *dir, const char *what)
+static void test_race(const char *dir, const char *what, int writers)
 {
-	struct race r = { .j = open_in(dir) };
+	struct race r = { .j = open_in(dir), .lock = PTHREAD_MUTEX_INITIALIZER, .fills_later = writers > 1 };
+	pthread_t writer[3];
 	uint64_t wrong = 0;
-	pthread_t writer;
 	size_t into = 0;
 	int batch = 0;
 
 	journal_reset(r.j, 3);
-	if (pthread_create(&writer, NULL, write_all, &r) != 0)
-		abort();
+	for (int i = 0; i < writers; i++)
+		if (pthread_create(&writer[i], NULL, write_all, &r) != 0)
+			abort();
 	while (batch < BATCHES) {
 		const char *p;
 		size_t n = journal_peek(r.j, UINT64_MAX, &p);
@@ -252,7 +317,8 @@ static void test_race(const char *dir, const char *what)
 		journal_consume(r.j, n);
 		wrong += journal_kept(r.j) < journal_consumed(r.j);
 	}
-	pthread_join(writer, NULL);
+	for (int i = 0; i < writers; i++)
+		pthread_join(writer[i], NULL);
 	is((int64_t)wrong, 0, "%s: a reader beside the writer sees every byte in order", what);
 	ok(journal_consumed(r.j) == r.written && journal_published(r.j) == r.written, "%s: and nothing else", what);
 	journal_close(r.j, true);
@@ -269,8 +335,12 @@ int main(void)
 	test_without_ring("/nowhere/at/all", "no such directory");
 	test_removed();
 	test_strange_files();
-	test_race(top, "ring");
-	test_race("", "no ring");
+	test_open(top, "ring");
+	test_open("", "no ring");
+	test_race(top, "ring", 1);
+	test_race("", "no ring", 1);
+	test_race(top, "ring, open batches", 3);
+	test_race("", "no ring, open batches", 3);
 	close(data_fd);
 	ok(rmdir(top) == 0, "nothing is left");
 	return tap_end();

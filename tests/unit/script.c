@@ -29,6 +29,11 @@ static int record(void *ctx, struct mutation *m)
 	return encode_mutation(ctx, m);
 }
 
+static void take_data(void *ctx, unsigned number, const void *bytes, size_t len)
+{
+	encode_take_data(ctx, number, bytes, len);
+}
+
 /* Each command of the journal but the seals, in the second keyspace. */
 static bool follow(struct world *w)
 {
@@ -105,7 +110,7 @@ static void world_open(struct world *w)
 	    replay_init(&w->r, w->copy, 1, 2, 5) < 0)
 		abort();
 	encode_init(&w->encoder, w->ks, w->journal, 42, 0);
-	keyspace_set_observer(w->ks, &(struct observer){ .ctx = &w->encoder, .record = record });
+	keyspace_set_observer(w->ks, &(struct observer){ .ctx = &w->encoder, .record = record, .take_data = take_data });
 	keyspace_mknod(w->ks, &w->op, KEYSPACE_ROOT, "k", 1, S_IFREG | 0644, &at);
 	w->id = at.id;
 	keyspace_mknod(w->ks, &w->op, KEYSPACE_ROOT, "other", 5, S_IFREG | 0644, &at);
