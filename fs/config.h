@@ -32,6 +32,7 @@ struct config {
 	char *memory_root;              /* owned; for tests: meminfo.h; "" else */
 	uint64_t value_max;             /* bytes */
 	int threads;                    /* readers of /dev/fuse */
+	bool io_uring;                  /* take requests by io_uring where that is possible */
 	int64_t spin_us;                /* a reader polls that long after a request before it sleeps; 0: never */
 	bool latency;                   /* hold a PM-QoS request while requests keep coming */
 	bool allow_other;               /* other users may enter (root's default: yes) */

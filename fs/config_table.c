@@ -92,6 +92,8 @@ const struct config_option config_table[] = {
 
 	{ "mount", "threads", CONFIG_INT, "", 1, 64, "2", CONFIG_IMMUTABLE, false, NULL,
 	  MEMBER(threads), "threads that read requests of the kernel" },
+	{ "mount", "io-uring", CONFIG_BOOL, "", 0, 0, "no", CONFIG_IMMUTABLE, false, NULL,
+	  MEMBER(io_uring), "take requests by io_uring where libfuse (3.18) and the kernel (fuse.enable_uring=1) can" },
 	{ "mount", "spin", CONFIG_INT, "us", 0, 10000, "100", CONFIG_RUNTIME, false, NULL,
 	  MEMBER(spin_us), "a thread polls that long after a request before it sleeps; 0: never" },
 	{ "mount", "latency", CONFIG_BOOL, "", 0, 0, "yes", CONFIG_RUNTIME, false, NULL,

@@ -247,6 +247,7 @@ static void statistics(struct info *i)
 	number(i, "expired_keys", p.expired_keys);
 	number(i, "evicted_keys", i->ce->env->stats->evicted);
 	number(i, "total_fuse_messages", stats_total(i->ce->env->stats));
+	number(i, "total_fuse_messages_by_io_uring", i->ce->env->stats->by_uring);
 	number(i, "total_fuse_notifications", i->ce->env->stats->notified);
 	number(i, "total_spins", i->ce->env->stats->spins);
 	number(i, "total_spins_in_vain", i->ce->env->stats->spins_in_vain);

@@ -2,7 +2,7 @@
 #include "fs/qos.h"
 
 #define FUSE_USE_VERSION 314
-#include <fuse3/fuse_lowlevel.h>
+#include <fuse_lowlevel.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 #include "fs/mount.h"
 #include "fs/mountinfo.h"
+#include "fs/uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -197,6 +198,8 @@ static int make_args(const struct mount_options *o, struct fuse_args *args)
 		goto out;
 	if (*o->kernel && fuse_opt_add_opt(&options, o->kernel))
 		goto out;
+	if (o->uring && fuse_opt_add_opt(&options, uring_options()))
+		goto out;
 	if (fuse_opt_add_arg(args, "kvfs") || fuse_opt_add_arg(args, "-o") || fuse_opt_add_arg(args, options))
 		goto out;
 	err = 0;
@@ -212,14 +215,14 @@ int mount_open(struct mount *m, char *point, const struct mount_options *o, stru
 	struct search s = { .point = point };
 	int err;
 
-	*m = (struct mount){ .point = point };
+	*m = (struct mount){ .point = point, .uring = o->uring };
 	err = make_args(o, &args);
 	if (err < 0) {
 		error_set(e, err, "%s: %s", point, strerror(-err));
 		goto out;
 	}
 	/* libfuse itself says on standard error what was wrong. */
-	m->se = fuse_session_new(&args, &ops_table, sizeof(ops_table), env);
+	m->se = fuse_session_new(&args, o->uring ? &uring_table : &ops_table, sizeof(ops_table), env);
 	if (!m->se) {
 		err = error_set(e, -EINVAL, "%s: the mount options were refused", point);
 		goto out;
@@ -295,6 +298,8 @@ void mount_close(struct mount *m)
 {
 	if (m->mounted)
 		sever(m->se);
+	if (m->se && m->uring)
+		uring_end_threads(m->se);
 	if (m->se)
 		fuse_session_destroy(m->se);
 	free(m->point);

@@ -23,6 +23,7 @@ struct mount {
 	char *point;              /* C owned, absolute */
 	unsigned major, minor;    /* C */
 	bool mounted;             /* C */
+	bool uring;               /* C */
 };
 
 struct mount_options {
@@ -30,6 +31,7 @@ struct mount_options {
 	bool view;
 	const char *kernel;       /* "ro,nosuid": passed on; "" for none */
 	bool allow_other;
+	bool uring;               /* requests by io_uring where the kernel has it: uring_is_built() */
 };
 
 /* PATH is where the user wants it, DIR the data directory (absolute, resolved), which must not lie below.  *RET is owned by the caller.  A
@@ -42,7 +44,7 @@ int mount_open(struct mount *m, char *point, const struct mount_options *o, stru
 /* SERVED: somebody reads requests, so pages that processes have changed through mmap(2) can be written back first.  Does nothing when it
  * was unmounted already. */
 void mount_detach(struct mount *m, bool served, struct log *log);
-/* What is still unanswered gets ENOTCONN. */
+/* What is still unanswered gets ENOTCONN; nothing may be answered any more. */
 void mount_close(struct mount *m);
 
 #endif

@@ -1,7 +1,7 @@
 #include "fs/notify.h"
 
 #define FUSE_USE_VERSION 314
-#include <fuse3/fuse_lowlevel.h>
+#include <fuse_lowlevel.h>
 
 #include <errno.h>
 #include <pthread.h>

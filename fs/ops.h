@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 
 #define FUSE_USE_VERSION 314
-#include <fuse3/fuse_lowlevel.h>
+#include <fuse_lowlevel.h>
 
 enum { OPS_SPARE_REPLIES = 8 };   /* kept for the next changes: as many as threads make changes at a time, more or less */
 
@@ -29,6 +29,7 @@ struct ops_env {
 	struct notify *notify;    /* C before the first request is read; NULL with a view */
 	struct guard *guard;      /* C NULL with a view */
 	struct stats *stats;      /* C */
+	struct uring *uring;      /* C NULL: requests come by /dev/fuse alone (uring.h) */
 	bool xattr;               /* C there are extended attributes */
 	bool acl;                 /* C after INIT there are ACLs */
 	enum atime_rule atime, dir_atime;  /* C of what is read, of directories that are listed */

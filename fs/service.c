@@ -12,6 +12,7 @@
 #include "fs/settle.h"
 #include "fs/stop.h"
 #include "fs/supervisor.h"
+#include "fs/uring.h"
 #include "persist/bytes.h"
 #include "persist/view.h"
 #include "store/evict.h"
@@ -53,6 +54,7 @@ struct service {
 	struct guard *guard;      /* C  a view: NULL */
 	struct reaper reaper;     /* C  not of a view */
 	struct ops_env env;       /* C */
+	struct uring uring;       /* C */
 	struct mount mount;       /* C */
 	struct notify *notify;    /* C  before persist's threads start */
 	struct loop *loop;        /* C */
@@ -352,6 +354,7 @@ static int start_mount(struct service *s, struct error *e)
 		.view = s->is_view,
 		.kernel = s->config->mount_options,
 		.allow_other = s->config->allow_other,
+		.uring = s->config->io_uring && uring_is_built(),
 	};
 	const struct loop_options loop = {
 		.threads = s->config->threads,
@@ -359,12 +362,16 @@ static int start_mount(struct service *s, struct error *e)
 		.latency = s->config->latency,
 	};
 	const enum atime_rule atime = s->is_view ? ATIME_NEVER : s->config->atime;
+	const char *obstacle = s->config->io_uring ? uring_obstacle() : NULL;
 	char *place = s->place;
 	int err;
 
+	if (obstacle)
+		log_printf(&s->log, LOG_LEVEL_NOTICE, "io-uring: %s; requests are read from /dev/fuse", obstacle);
 	s->env = (struct ops_env){ .ks = s->ks, .persist = s->persist, .xattr = s->config->xattr, .acl = s->config->acl,
 	                         .devices = s->config->devices, .atime = atime,
 	                         .dir_atime = s->config->nodiratime ? ATIME_NEVER : atime, .clock_ns = s->view.clock_ns };
+	s->env.uring = o.uring ? &s->uring : NULL;
 	s->place = NULL;
 	err = mount_open(&s->mount, place, &o, &s->env, e);
 	if (err < 0)
@@ -523,12 +530,14 @@ static int stop(struct service *s)
 	notify_stop(s->notify);
 	if (s->loop)
 		loop_stop(s->loop);
+	uring_close(&s->uring);
 	control_stop(s->control);
 	if (s->persisting)
 		err = persist_stop(s->persist, s->how.save, s->how.try_again);
 	reaper_stop(&s->reaper);
 	supervisor_unwatch(&s->supervisor);
 	mount_close(&s->mount);
+	uring_fini(&s->uring);
 	loop_free(s->loop);
 	notify_free(s->notify);
 	persist_close(s->persist);
@@ -567,6 +576,7 @@ int service_run(const struct service_options *o)
 	s->dir_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
 	supervisor_open(&s->supervisor, o->foreground);
+	uring_init(&s->uring);
 
 	err = start(s, o, &e);
 	if (err == 0)

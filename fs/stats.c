@@ -73,6 +73,7 @@ void stats_reset(struct stats *s)
 	}
 	atomic_store_explicit(&s->notified, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->evicted, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->by_uring, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->spins, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->spins_in_vain, 0, memory_order_relaxed);
 }

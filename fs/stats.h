@@ -18,6 +18,7 @@ struct stats {
 	_Atomic uint64_t opcode[STATS_OPCODES];  /* a  by FUSE opcode */
 	_Atomic uint64_t notified;               /* a  names the kernel was told to forget */
 	_Atomic uint64_t evicted;                /* a  keys that went for others (room.h) */
+	_Atomic uint64_t by_uring;               /* a  of the messages, those that came by io_uring (uring.h) */
 	_Atomic uint64_t spins, spins_in_vain;   /* a  how often a reader polled for the next request, and how often none came (loop.h) */
 	struct latency latency[STATS_OPCODES];   /* a  by FUSE opcode, counted when they are answered */
 };
