@@ -67,13 +67,9 @@ int encode_write(struct encoder *e, struct mutation *m, struct batch *b)
 		encode_key_arg(b, &e->place);
 	} else {
 		/* SETRANGE pads with zeros as a write beyond the end does. */
-		e->number.len = 0;
-		int err = bytes_addf(&e->number, "%" PRIu64, m->off);
-		if (err)
-			return err;
 		batch_command(b, "SETRANGE");
 		encode_key_arg(b, &e->place);
-		batch_arg(b, e->number.data, e->number.len);
+		encode_digits(e, b, 0, m->off);
 	}
 	batch_arg(b, m->len ? m->data : &zero, m->len);
 	return 0;

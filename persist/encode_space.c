@@ -4,7 +4,6 @@
 #include "persist/script.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -30,7 +29,7 @@ void encode_eval(struct batch *b, const char *text, const struct encode_place *p
 void encode_digits(struct encoder *e, struct batch *b, int i, uint64_t n)
 {
 	assert(i < ENCODE_DIGITS);
-	batch_arg(b, e->digits[i], (size_t)snprintf(e->digits[i], sizeof e->digits[i], "%llu", (unsigned long long)n));
+	batch_arg(b, e->digits[i], (size_t)(resp_write_digits(e->digits[i], n) - e->digits[i]));
 }
 
 static void set_range(struct encoder *e, struct batch *b, uint64_t off, const char *data, size_t len)

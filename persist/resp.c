@@ -164,7 +164,7 @@ static size_t digits_size(uint64_t n)
 	return size;
 }
 
-static char *put_digits(char *p, uint64_t n)
+char *resp_write_digits(char *p, uint64_t n)
 {
 	char *end = p + digits_size(n), *q = end;
 
@@ -195,13 +195,13 @@ size_t resp_bulk_size(size_t len)
 char *resp_write_array(char *p, size_t argc)
 {
 	*p++ = '*';
-	return put_crlf(put_digits(p, argc));
+	return put_crlf(resp_write_digits(p, argc));
 }
 
 char *resp_write_bulk_header(char *p, size_t len)
 {
 	*p++ = '$';
-	return put_crlf(put_digits(p, len));
+	return put_crlf(resp_write_digits(p, len));
 }
 
 char *resp_write_bulk(char *p, const void *data, size_t len)
@@ -249,7 +249,7 @@ int resp_reply_int(struct bytes *out, int64_t n)
 
 	if (n < 0)
 		*p++ = '-';
-	p = put_digits(p, n < 0 ? -(uint64_t)n : (uint64_t)n);
+	p = resp_write_digits(p, n < 0 ? -(uint64_t)n : (uint64_t)n);
 	return reply_line(out, ':', text, (size_t)(p - text));
 }
 

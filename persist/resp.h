@@ -46,7 +46,8 @@ int resp_int64(const struct resp_arg *a, int64_t *ret);
 /* Writing straight into memory whose size was computed before. */
 size_t resp_array_size(size_t argc);            /* bytes of "*<argc>\r\n" */
 size_t resp_bulk_size(size_t len);              /* bytes of "$<len>\r\n<len bytes>\r\n" */
-char *resp_write_array(char *p, size_t argc);   /* returns the end */
+char *resp_write_digits(char *p, uint64_t n);    /* at most 20; returns the end, as the next */
+char *resp_write_array(char *p, size_t argc);
 char *resp_write_bulk(char *p, const void *data, size_t len);
 char *resp_write_bulk_header(char *p, size_t len);  /* "$<len>\r\n" alone; the caller writes the bytes and CRLF */
 

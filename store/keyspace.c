@@ -171,16 +171,14 @@ void keyspace_lock(struct keyspace *ks)
 
 enum { REAP_LARGE = 4 << 20 };    /* bytes; less is freed at once, which takes less than to wake somebody for it */
 
-void keyspace_unlock(struct keyspace *ks)
+static void unlock_and_free(struct keyspace *ks)
 {
 	struct value_limbo limbo = ks->limbo;
 
-	if (value_limbo_is_empty(&limbo) || ks->reaper_called) {
-		pthread_mutex_unlock(&ks->lock);
-	} else if (ks->wake_reaper && limbo.bytes >= REAP_LARGE) {
-		ks->reaper_called = true;
+	if (ks->wake_reaper && limbo.bytes >= REAP_LARGE) {
 		void (*wake)(void *) = ks->wake_reaper;
 		void *ctx = ks->reaper_ctx;
+		ks->reaper_called = true;
 		pthread_mutex_unlock(&ks->lock);
 		wake(ctx);
 	} else {
@@ -188,6 +186,14 @@ void keyspace_unlock(struct keyspace *ks)
 		pthread_mutex_unlock(&ks->lock);
 		value_limbo_free(&limbo);
 	}
+}
+
+void keyspace_unlock(struct keyspace *ks)
+{
+	if (value_limbo_is_empty(&ks->limbo) || ks->reaper_called)
+		pthread_mutex_unlock(&ks->lock);
+	else
+		unlock_and_free(ks);
 }
 
 void keyspace_set_reaper(struct keyspace *ks, void (*wake)(void *ctx), void *ctx)

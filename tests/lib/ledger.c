@@ -469,7 +469,8 @@ static bool is_gone(int dir)
 static bool is_the_end(int dir, bool failing)
 {
 	int why = errno;
-	bool end = why == ENOTCONN || why == ECONNABORTED || (failing && (why == EIO || why == EROFS || why == ENOSPC)) ||
+	/* The last is for who was asking by io_uring. */
+	bool end = why == ENOTCONN || why == ECONNABORTED || why == ECANCELED || (failing && (why == EIO || why == EROFS || why == ENOSPC)) ||
 	           (why == EIO && is_gone(dir));
 
 	errno = why;

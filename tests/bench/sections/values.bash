@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# values -- values of all sizes: throughput, streaming 1 MiB a call, appending, and small writes into a large value during a snapshot.
+# values -- values of all sizes: throughput, streaming 1 MiB a call, appending, small writes into a large value during a snapshot, and what large
+# values cost those who use others.
 
 section_values() {
 	floor_up floor-loop -l
@@ -13,6 +14,7 @@ section_values() {
 	floor_down floor-loop
 	kvfs_down values-nolog
 	values_large
+	values_beside
 	kvfs_down values
 	print_values
 	rm -r "$memory/source" "$work/values.disk"
@@ -113,6 +115,16 @@ large_us() {
 	cut -d' ' -f"$2" "$work/large.$1" | median
 }
 
+# ---- 4 KiB at random places of a value, while another one is written and then removed ----
+
+values_beside() {
+	local large=$work/values.mnt/large other=$work/values.mnt/other
+	head -c $((1 << 20)) "$memory/source" >"$other"
+	"$bench/pause" value "$out/beside.stream.dat" "$other" dd if="$memory/source" of="$work/values.mnt/stream" bs=1M oflag=direct conv=notrunc status=none \
+		>"$work/beside.stream"
+	"$bench/pause" value "$out/beside.removal.dat" "$other" rm "$large" >"$work/beside.removal"
+}
+
 print_values() {
 	local one what place size words
 	goal "write of 1 MiB messages (fio), time to the floor with the same loop" "<=" 1.15 "$(ratio "$(samples stream.fio_write.floor)" "$(samples stream.fio_write.kvfs)")"
@@ -166,6 +178,17 @@ print_values() {
 		printf '| %s |' "${one#*:}"
 		for what in 2 3 4 5 6; do
 			cell %.1f "$(large_us "${one%%:*}" "$what")"
+		done
+		echo
+	done
+	echo
+	echo "µs of a write of 4 KiB at a random place of a value of 1 MiB, beside the work of another client"
+	echo
+	head_row "" mean 50% 99% 99.9% longest
+	for one in stream:"a stream of 1 MiB writes" removal:"the removal of $(bytes "$BIG")"; do
+		printf '| %s |' "${one#*:}"
+		for what in 2 3 4 5 6; do
+			cell %.1f "$(cut -d' ' -f"$what" "$work/beside.${one%%:*}")"
 		done
 		echo
 	done
