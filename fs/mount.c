@@ -123,12 +123,13 @@ static int check_place(const char *point, const char *dir, struct error *e)
 	return 0;
 }
 
-/* The kernel knows the root's attributes for ever, so stat(2) may see nothing wrong with a dead mount; this it has to ask. */
+/* The kernel knows the root's attributes for ever, so stat(2) may see nothing wrong with a dead mount; this it has to ask.  Whose question is on its way
+ * when the daemon dies is told so in other words, by io_uring in others again. */
 static bool is_dead(const char *path)
 {
 	struct statfs st;
 
-	return statfs(path, &st) < 0 && errno == ENOTCONN;
+	return statfs(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED || errno == ECANCELED);
 }
 
 struct pair { const char *point, *dir; };

@@ -7,8 +7,9 @@
 
 enum {
 	PIECE = VALUE_CHUNK * VALUE_LEAF_CHUNKS,    /* bytes reserved under one hold of S */
-	COPIED_MAX = 1 << 20,       /* bytes copied at a time */
-	SHARED_MAX = 1 << 30,       /* bytes shared at a time */
+	COPIED_MAX = 256 << 10,     /* bytes copied under one hold of S */
+	CHUNKS_MAX = 64 << 20,      /* bytes shared, chunk by chunk */
+	LEAVES_MAX = 1 << 30,       /* bytes shared, leaf by leaf */
 	WRITTEN_MAX = 4096,         /* bytes of a copy that is as well a write */
 };
 
@@ -238,6 +239,14 @@ static int copy_range(struct keyspace *ks, struct op *op, struct node *from, uin
 	return finish(ks, op, slot, &e, &m);
 }
 
+/* How much may be copied under one hold of S, from FROM_OFF to OFF. */
+static uint64_t copy_max(uint64_t from_off, uint64_t off)
+{
+	if (from_off % PIECE == off % PIECE)
+		return LEAVES_MAX;
+	return from_off % VALUE_CHUNK == off % VALUE_CHUNK ? CHUNKS_MAX : COPIED_MAX;
+}
+
 static int copy(struct keyspace *ks, struct op *op, uint64_t from_id, uint64_t from_off, uint64_t id, uint64_t off, uint64_t *len)
 {
 	struct node *from, *n;
@@ -255,7 +264,7 @@ static int copy(struct keyspace *ks, struct op *op, uint64_t from_id, uint64_t f
 	if (from_slot == slot && off < from_off + *len && from_off < off + *len)
 		return -EINVAL;
 	bool named = (from->flags & NODE_NAMED) || !(n->flags & NODE_NAMED);
-	uint64_t most = named && from_off % VALUE_CHUNK == off % VALUE_CHUNK ? SHARED_MAX : COPIED_MAX;
+	uint64_t most = named ? copy_max(from_off, off) : COPIED_MAX;
 	if (*len > most)
 		*len = most;
 	if (!named || *len <= WRITTEN_MAX)
