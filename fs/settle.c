@@ -7,39 +7,64 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 5000 };
+enum { PATIENCE_MS = 5000, DEATH_MS = 500 };
 
-/* In the child: the exit status is an errno. */
+/* In the child: the exit status is an errno.  It may be left behind, and then nobody shall wait for what it has open. */
 static void sync_mount(const char *point)
 {
+	close_range(0, ~0U, 0);
 	int fd = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	_exit(fd < 0 || fsync(fd) < 0 ? errno & 0xff : 0);
 }
 
+/* Whether the process behind PIDFD has ended, or does within TIMEOUT_MS. */
+static bool ends(int pidfd, int timeout_ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	int ready;
+
+	do
+		ready = poll(&p, 1, timeout_ms);
+	while (ready < 0 && errno == EINTR);
+	return ready > 0;
+}
+
+/* Whether the child has ended, killed if need be.  One whose request the hanging daemon has taken dies when that is answered: it is left behind. */
+static bool await(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (pidfd < 0) {
+		kill(pid, SIGKILL);
+		return false;
+	}
+	bool ended = ends(pidfd, PATIENCE_MS);
+	if (!ended) {
+		kill(pid, SIGKILL);
+		ended = ends(pidfd, DEATH_MS);
+	}
+	close(pidfd);
+	return ended;
+}
+
 static int sync_in_child(const char *point)
 {
-	struct pollfd p = { .events = POLLIN };
 	pid_t pid = fork();
-	int status = 0, ready;
+	int status = 0;
 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
 		sync_mount(point);
-	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	do
-		ready = p.fd < 0 ? 0 : poll(&p, 1, PATIENCE_MS);
-	while (ready < 0 && errno == EINTR);
-	if (p.fd >= 0)
-		close(p.fd);
-	if (ready <= 0)
-		kill(pid, SIGKILL);
+	if (!await(pid))
+		return -ETIMEDOUT;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
