@@ -4,7 +4,7 @@
  * back and merged with the write into one SET.  It is logged by itself when HOLD_NS have passed, by encode_flush() (fsync, the cut of a
  * snapshot), and before any other change of that node or of a directory's name.
  *
- * Locks: everything with S held, but for encode_take_data().                                                                                                    */
+ * Locks: everything with S held, but for encode_take_data().                                                                         */
 #ifndef KVFS_PERSIST_ENCODE_H
 #define KVFS_PERSIST_ENCODE_H
 

@@ -258,8 +258,7 @@ char *journal_reserve(struct journal *j, size_t len)
 	return j->reserved_ring;
 }
 
-/* Of the batches that are open, which is not all of OPEN for a moment in journal_filled(): the first one's position, and its place in the ring or
- * what stands for it. */
+/* The position of the first open batch, or none_open; and where head may stand: before the first that is in the ring. */
 static uint64_t first_open_locked(const struct journal *j, uint64_t *ret_ring)
 {
 	uint64_t from = none_open;
@@ -277,7 +276,7 @@ static uint64_t first_open_locked(const struct journal *j, uint64_t *ret_ring)
 	return from;
 }
 
-/* Moves head, then what says that it may be relied on. */
+/* Head first: who sees that no batch is open moves it without J. */
 static void advance_locked(struct journal *j)
 {
 	uint64_t ring, from = first_open_locked(j, &ring);

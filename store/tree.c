@@ -206,9 +206,12 @@ uint64_t tree_limit(const struct keyspace *ks)
 
 bool tree_has_room(const struct keyspace *ks, int64_t more)
 {
-	uint64_t max = tree_limit(ks), used = tree_used(ks), less = more < 0 ? (uint64_t)-more : 0;
+	uint64_t max = tree_limit(ks), used, less = more < 0 ? (uint64_t)-more : 0;
 
-	return max == UINT64_MAX || used - (less < used ? less : used) + (more > 0 ? (uint64_t)more : 0) <= max;
+	if (max == UINT64_MAX)
+		return true;
+	used = tree_used(ks);
+	return used - (less < used ? less : used) + (more > 0 ? (uint64_t)more : 0) <= max;
 }
 
 int tree_check_memory(struct keyspace *ks, int64_t more)

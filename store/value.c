@@ -29,7 +29,7 @@ static bool ref_less(_Atomic uint32_t *ref)
 	return (atomic_fetch_sub_explicit(ref, 1, memory_order_acq_rel) & ~VALUE_MAPPED) == 1;
 }
 
-/*  K  lock  */
+/* One for the process, as the allocator is.   K lock */
 static struct {
 	pthread_mutex_t lock;
 	_Atomic unsigned max;
