@@ -18,7 +18,7 @@
  *      times P         how each time stands to what it was at the last `times P`: = the same, + later, - sooner
  *      umask MODE   cd P   as UID GID [GROUP]   (as 0 0: again what it was)
  *
- * `times` waits for the kernel's coarse clock to move on, so that what follows is later.                                       */
+ * `times` waits until the kernel's coarse clock has passed this moment, so that what follows is later.                             */
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
@@ -267,10 +267,11 @@ static void tick(void)
 {
 	struct timespec from, now;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &from);
+	/* A filesystem may take some of its times from the fine clock, which is ahead of the coarse one by a tick or two. */
+	clock_gettime(CLOCK_REALTIME, &from);
 	do
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	while (order(&from, &now) == '=');
+	while (order(&from, &now) != '+');
 }
 
 static int do_since(const char *path)
