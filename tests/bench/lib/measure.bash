@@ -21,11 +21,12 @@ seconds_of() {
 	seconds_since "$start"
 }
 
-# sample NAME COMMAND...: adds what COMMAND prints to the samples of that name.
+# sample NAME COMMAND...: adds what COMMAND prints, a number with or without a line's end, to the samples of that name.
 sample() {
 	local file=$work/samples.$1
 	shift
 	"$@" >>"$file"
+	echo >>"$file"
 }
 # samples NAME: their median; "-": there are none.
 samples() {
@@ -33,7 +34,7 @@ samples() {
 	median <"$work/samples.$1"
 }
 median() {
-	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+	awk NF | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
 # cell FORMAT NUMBER: as a cell of a table; "-" stays.
