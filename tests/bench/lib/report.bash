@@ -10,6 +10,8 @@ describe_machine() {
 	printf 'virtual machine: %s\n' "$(grep -qw hypervisor /proc/cpuinfo && echo yes || echo no)"
 	printf 'idle states: %s; /dev/cpu_dma_latency: %s\n' "$(cat /sys/devices/system/cpu/cpuidle/current_driver 2>/dev/null || echo unknown)" \
 		"$([ -w /dev/cpu_dma_latency ] && echo yes || echo no)"
+	# A host that gives it a share of its CPUs does not run a virtual machine that has used it up: no pause of ours can be shorter.
+	printf 'stands still for up to %s ms while each CPU is busy for 4 s\n' "$("$bench/stalls" 4)"
 	# A host that gives a virtual machine its memory when it is first used, and takes back what is free, makes that use slow.
 	awk -v s="$(seconds_of dd if=/dev/zero of=/dev/null bs=512M count=1 status=none)" \
 		'/^MemTotal:/ { printf "memory: %.0f GiB, its first use %.2f ms a MiB\n", $2 / 1048576, s * 1000 / 512 }' /proc/meminfo
