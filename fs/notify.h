@@ -10,6 +10,9 @@
  *                                                                 gone, not known:            its copy of the directory is dropped
  *                                                                 timed:                      FUSE_NOTIFY_INVAL_ENTRY (expire only) and _INODE
  *
+ * Values are never pushed into the kernel's cache (FUSE_NOTIFY_STORE): that knows of no order with a write whose request is on its way, which has
+ * put its bytes into the cache already.  The older ones then stay there for ever (tried, Linux 6.18).
+ *
  * Life: notify_start() before the first key can expire; notify_stop() while requests are still served; notify_free() when nobody calls
  * notify_gone() any more.
  * Memory: the names not yet told, NOTIFY_QUEUE_MAX of them at most; whoever removes many keys asks notify_is_busy() first.  What does not
