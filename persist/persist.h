@@ -105,7 +105,8 @@ struct persist_waiter {
 	struct persist_waiter *next;
 };
 
-/* What a mutation's reply waits for: by `appendfsync`, DURABLE (always) or KEPT.  Returns 0: go on, W is not used; 1: parked. */
+/* What a mutation's reply waits for: by `appendfsync`, DURABLE (always) or KEPT.  Returns 0: go on, W is not used; 1: parked.  Waits only where large
+ * writes before it are just being copied to the journal (journal.h: open); never for the disk.  Without a lock. */
 int persist_wait_reply(struct persist *p, uint64_t seq, struct persist_waiter *w);
 /* fsync(2) of node ID (0: of everything): logs what is held back for it, then waits for DURABLE.  0: nothing to wait for; 1: parked;
  * negative: it can't be. */

@@ -43,7 +43,7 @@ struct value *value_ref(struct value *v);
 /* Gives a reference back.  NULL is fine. */
 void value_unref(struct value *v);
 
-/* Large values, and parts of them, that nobody holds any more: to free 1 GiB takes milliseconds, so whoever has a lock keeps them here until he has
+/* Large values, and parts of them, that nobody holds any more: to free 1 GiB takes a tenth of a second, so whoever has a lock keeps them here until he has
  * not.  {0} is an empty one.  Until they are freed value_mapped_bytes() counts them. */
 struct value_limbo {
 	struct map *maps;

@@ -123,6 +123,36 @@ all_stopped() {
 	kvfs_stop
 }
 
+is_hanging() {
+	grep -q 'fdatasync(' "$work/trace"
+}
+
+@test "nor does one whose disk hangs, and that has taken the question: only the answer ends who asked" {
+	local tracer asker
+	kvfs_start
+	echo 1 >"$mnt/a"
+	sync "$mnt"
+	pid=$(kvfs_pid)
+	strace -qq -f -e trace=fdatasync -e inject=fdatasync:delay_enter=600000000 -o "$work/trace" -p "$pid" 3>&- 4>&- &
+	tracer=$!
+	wait_until 20 _is_traced "$pid"
+	echo 2 >"$mnt/b"
+	sync "$mnt" 3>&- 4>&- &
+	asker=$!
+	wait_until 20 is_hanging
+	run view "$data"
+	kill -0 "$asker"                       # the disk hangs still
+	kill "$tracer"
+	wait "$tracer" || true
+	wait "$asker"
+	[ "$status" -eq 0 ]
+	[[ $output == *"could not write what is not in its log yet"* ]]
+	[ "$(cat "$then/a")" = 1 ]
+	expect_warning "could not write what is not in its log yet"
+	unview
+	kvfs_stop
+}
+
 @test "every kind of file is a source: dump, base, manifest, log directory, single logs, an ini file" {
 	kvfs_start save=
 	build_tree

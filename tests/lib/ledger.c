@@ -461,17 +461,16 @@ static bool is_gone(int dir)
 {
 	struct statfs st;
 
-	return fstatfs(dir, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+	return fstatfs(dir, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED || errno == ECANCELED);
 }
 
 /* Whether the call failed because the filesystem went, and not for a fault of its own.  A daemon that is killed while the kernel copies a
- * request to it leaves that one with EIO. */
+ * request to it leaves that one with EIO, and one that was with it by io_uring with ECANCELED. */
 static bool is_the_end(int dir, bool failing)
 {
 	int why = errno;
-	/* The last is for who was asking by io_uring. */
-	bool end = why == ENOTCONN || why == ECONNABORTED || why == ECANCELED || (failing && (why == EIO || why == EROFS || why == ENOSPC)) ||
-	           (why == EIO && is_gone(dir));
+	bool end = why == ENOTCONN || why == ECONNABORTED || (failing && (why == EIO || why == EROFS || why == ENOSPC)) ||
+	           ((why == EIO || why == ECANCELED) && is_gone(dir));
 
 	errno = why;
 	return end;
