@@ -205,8 +205,9 @@ int keyspace_rename(struct keyspace *ks, struct op *op, uint64_t parent, const c
 int keyspace_reserve(struct keyspace *ks, struct op *op, uint64_t id, uint64_t off, uint64_t len, bool keep_size);
 /* LEN bytes at OFF (not 0) become zeros, whole chunks of them holes.  The size grows to OFF + LEN unless KEEP_SIZE. */
 int keyspace_zero(struct keyspace *ks, struct op *op, uint64_t id, uint64_t off, uint64_t len, bool keep_size);
-/* LEN bytes of ID at OFF become those of FROM at FROM_OFF, or less of them: *RET_LEN, 0 at the end of FROM.  Where both offsets are the same in a
- * chunk, the chunks are shared: that takes no memory, and 64 MiB at a time or, with both the same in 4 MiB, a GiB.  -EINVAL: the ranges overlap. */
+/* LEN bytes of ID at OFF become those of FROM at FROM_OFF, or less of them: *RET_LEN, 0 at the end of FROM.  Copied are 256 KiB at a time.  Where both
+ * offsets are the same in a chunk, the chunks are shared: that takes no memory, and 64 MiB at a time or, with both the same in 4 MiB, a GiB.
+ * -EINVAL: the ranges overlap. */
 int keyspace_copy(struct keyspace *ks, struct op *op, uint64_t from_id, uint64_t from_off, uint64_t id, uint64_t off, uint64_t len, uint64_t *ret_len);
 /* Writes all LEN bytes.  -EFBIG above value_max. */
 int keyspace_write(struct keyspace *ks, struct op *op, uint64_t id, uint64_t off, const void *data, size_t len);

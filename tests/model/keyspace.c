@@ -554,7 +554,7 @@ static void op_copy(void)
 		err = -EINVAL;
 	bool written = want <= 4096 || (!w.tree.node[from].named && w.tree.node[i].named);
 	if (end(keyspace_copy(w.ks, &w.op, b->id, from_off, a->id, off, len, &done), err, !want ? -1 : written ? MUTATION_WRITE : MUTATION_COPY)) {
-		CHECK(done <= want && (done == want || done == 1 << 20), "%" PRIu64 " of %" PRIu64 " bytes copied", done, want);
+		CHECK(done <= want && (done == want || done == COPIED_AT_ONCE), "%" PRIu64 " of %" PRIu64 " bytes copied", done, want);
 		if (want) {
 			memcpy(w.copied, w.tree.node[from].data + from_off, done);
 			plain_write(&w.tree, i, off, w.copied, done);

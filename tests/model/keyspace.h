@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { NAMES = 40, READERS = 3, SCANNERS = 4, DEAD = 64, POOL = 1 << 20, STEPS = 60000 };
+enum { NAMES = 40, READERS = 3, SCANNERS = 4, DEAD = 64, POOL = 1 << 20, STEPS = 60000, COPIED_AT_ONCE = 256 << 10 };
 
 struct reader {
 	bool active;
