@@ -76,7 +76,7 @@ print_operations() {
 	echo
 	echo "floor: a FUSE filesystem that stores nothing, with libfuse's own loop, and with the one of kvfs.  kvfs: its defaults, so with a log synced each"
 	echo "second; plain loop: spin=0, latency=no.  disk: $disk.  redis-server: its defaults, so without a log, one client on a Unix socket; with a"
-	echo "log: appendonly yes."
+	echo "log: appendonly yes.  All of them are daemons in sessions of their own, since the kernel shares the CPUs out between sessions."
 }
 
 print_operations_cpu() {
