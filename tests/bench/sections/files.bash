@@ -8,6 +8,7 @@ section_files() {
 	files_rdb kvfs kvfs-rdb appendonly=no
 	files_aof redis redis-aof-files --appendonly yes
 	files_aof kvfs kvfs-aof-files appendonly=yes
+	files_goals
 	print_files
 	echo
 	print_pauses
@@ -119,6 +120,12 @@ measure_high_water() {
 # bytes_a_key SERVER
 bytes_a_key() {
 	ratio $(($(cat "$work/full.$1") - $(cat "$work/empty.$1"))) "$KEYS"
+}
+
+files_goals() {
+	goal "load from the RDB, to redis-server" "<=" 0.4 "$(ratio "$(samples rdb.kvfs)" "$(samples rdb.redis)")"
+	goal "load from the AOF, to redis-server" "<=" 0.4 "$(ratio "$(samples aof.kvfs)" "$(samples aof.redis)")"
+	goal "SAVE, to redis-server" "<=" 0.6 "$(ratio "$(samples save.kvfs)" "$(samples save.redis)")"
 }
 
 print_files() {
