@@ -528,7 +528,7 @@ static void test_rewrite_by_size(void)
 	char value[2001];
 
 	case_begin("a log that has grown by 150 percent is rewritten");
-	rig.config.auto_aof_rewrite_percentage = 0;      /* the value itself would be one to the empty base */
+	rig.config.auto_aof_rewrite_percentage = 0;      /* until there is a base: an empty one grows by more with the value alone */
 	rig.config.auto_aof_rewrite_min_size = 100;
 	rig.config.rdbcompression = false;
 	memset(value, 'v', sizeof value - 1);
